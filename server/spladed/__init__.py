@@ -1,0 +1,42 @@
+"""spladed: the SPLADE daemon. Export, encode, index and search with learned sparse vectors.
+
+`import spladed` stays light: each public name is loaded when it is first used, and one
+whose extra is not installed says which extra that is.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module, metadata
+from typing import TYPE_CHECKING
+
+from spladed.errors import SpladedError
+from spladed.sparse import SparseBatch
+
+if TYPE_CHECKING:
+    from spladed.client.client import Client
+    from spladed.encoder.encoder import Encoder
+    from spladed.index.collection import Collection
+
+__all__ = ["Client", "Collection", "Encoder", "SparseBatch", "SpladedError", "__version__"]
+
+__version__ = metadata.version("spladed")
+
+_LAZY = {
+    "Client": ("spladed.client.client", ""),
+    "Encoder": ("spladed.encoder.encoder", "encoder,cpu"),
+    "Collection": ("spladed.index.collection", "index"),
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'spladed' has no attribute {name!r}")
+    module, extra = _LAZY[name]
+    try:
+        return getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("spladed"):
+            raise
+        raise ModuleNotFoundError(
+            f"spladed.{name} needs {error.name}: pip install 'spladed[{extra}]'", name=error.name
+        ) from error

@@ -1,0 +1,202 @@
+"""One thread that drives a session: it takes the next batch, runs it, answers it.
+
+Whoever submits gets exactly one answer: rows, or the error that stopped their batch. A
+request whose future is done (cancelled, expired) is dropped before it costs anything.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from spladed.bundle import Kind
+from spladed.encoder.batch import BatchPolicy, WaitingRow, WaitingRows
+from spladed.encoder.tokenize import TokenizedText
+from spladed.errors import Exhausted, Internal, SpladedError, Unavailable
+from spladed.sparse import SparseBatch
+
+__all__ = ["Answer", "Engine", "run_rows"]
+
+Runs = Callable[[np.ndarray, np.ndarray], SparseBatch]
+
+
+class Answer(Protocol):
+    """What asyncio's and concurrent.futures' futures have in common."""
+
+    def done(self) -> bool: ...
+    def set_result(self, result: SparseBatch, /) -> None: ...
+    def set_exception(self, exception: BaseException, /) -> None: ...
+
+
+@dataclass(slots=True)
+class _Request:
+    """The rows one caller waits for; they may come from several batches."""
+
+    texts: Sequence[TokenizedText]
+    answer: Answer
+    parts: list[tuple[list[int], SparseBatch]] = field(default_factory=list)
+    missing: int = 0
+
+    def put(self, positions: list[int], rows: SparseBatch) -> bool:
+        """Stores rows for these positions; true when none is missing any more."""
+        self.parts.append((positions, rows))
+        self.missing -= len(positions)
+        return self.missing == 0
+
+    def rows(self) -> SparseBatch:
+        """All rows, in the order of the texts."""
+        whole = SparseBatch.concatenate(
+            self.parts[0][1].dimension, [rows for _, rows in self.parts]
+        )
+        positions = np.concatenate([positions for positions, _ in self.parts])
+        return whole.take(np.argsort(positions))
+
+
+_Slot = tuple[_Request, int]  # a request, and the position of the text in it
+
+
+class Engine:
+    """A queue of rows and the thread that empties it through `run`.
+
+    run:      token ids and mask [B, S] int64 -> rows; called from the engine's thread only
+    notify:   where answers are set, e.g. `loop.call_soon_threadsafe`; called once a batch
+    max_waiting_tokens: what may wait; `submit` raises Exhausted beyond it
+    """
+
+    def __init__(
+        self,
+        run: Runs,
+        policy: BatchPolicy,
+        *,
+        notify: Callable[[Callable[[], None]], object],
+        max_waiting_tokens: int,
+    ) -> None:
+        self._run = run
+        self._notify = notify
+        self._waiting: WaitingRows[_Slot] = WaitingRows(policy)
+        self._max_waiting_tokens = max_waiting_tokens
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._loop, name="spladed-engine", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting_tokens(self) -> int:
+        """Tokens in the queue."""
+        return self._waiting.tokens
+
+    def submit(self, texts: Sequence[TokenizedText], kind: Kind, answer: Answer) -> None:
+        """Queues the texts (at least one); `answer` gets their rows, in order, or an error.
+
+        Raises Exhausted when the queue is full, Unavailable after `close`.
+        """
+        tokens = sum(len(text.ids) for text in texts)
+        request = _Request(texts, answer, missing=len(texts))
+        with self._changed:
+            if self._closed:
+                raise Unavailable("the encoder is shutting down", reason="SHUTTING_DOWN")
+            self._check_room(tokens)
+            for position, text in enumerate(texts):
+                self._waiting.add(len(text.ids), kind, (request, position))
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Stops after the batch in hand; whatever still waits is answered Unavailable."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _check_room(self, tokens: int) -> None:
+        waiting = self._waiting.tokens
+        # An idle engine takes any request that passed the limits, however large.
+        if waiting and waiting + tokens > self._max_waiting_tokens:
+            raise Exhausted(
+                f"the encoder's queue holds {waiting} tokens; {tokens} more would exceed "
+                f"max_waiting_tokens {self._max_waiting_tokens}; try again later",
+                reason="QUEUE_FULL",
+                retry_after_seconds=1.0,
+            )
+
+    def _loop(self) -> None:
+        while (batch := self._next()) is not None:
+            live = [row for row in batch if not row.owner[0].answer.done()]
+            if live:
+                self._answer(live)
+        self._refuse_waiting()
+
+    def _next(self) -> list[WaitingRow[_Slot]] | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or len(self._waiting) > 0)
+            return None if self._closed else self._waiting.take()
+
+    def _answer(self, batch: list[WaitingRow[_Slot]]) -> None:
+        try:
+            rows = run_rows(self._run, [row.owner[0].texts[row.owner[1]] for row in batch],
+                            self._waiting.policy)  # fmt: skip
+        except Exception as error:  # whatever it is, the callers must hear of it
+            failure = _as_error(error)
+            failed = {id(row.owner[0]): row.owner[0] for row in batch}
+            self._notify(lambda: _fail(list(failed.values()), failure))
+            return
+        finished = _deliver(batch, rows)
+        if finished:
+            self._notify(lambda: _finish(finished))
+
+    def _refuse_waiting(self) -> None:
+        with self._changed:
+            rows = self._waiting.drain()
+        requests = list({id(row.owner[0]): row.owner[0] for row in rows}.values())
+        error = Unavailable("the encoder is shutting down", reason="SHUTTING_DOWN")
+        if requests:
+            self._notify(lambda: _fail(requests, error))
+
+
+def run_rows(run: Runs, texts: Sequence[TokenizedText], policy: BatchPolicy) -> SparseBatch:
+    """Pads the texts into one batch [B, S] and runs it."""
+    length = policy.padded(max(len(text.ids) for text in texts))
+    ids = np.zeros((len(texts), length), np.int64)
+    mask = np.zeros((len(texts), length), np.int64)
+    for row, text in enumerate(texts):
+        ids[row, : len(text.ids)] = text.ids
+        mask[row, : len(text.ids)] = 1
+    return run(ids, mask)
+
+
+def _deliver(batch: list[WaitingRow[_Slot]], rows: SparseBatch) -> list[_Request]:
+    """Hands each request its rows; returns those that now have all of them."""
+    by_request: dict[int, tuple[_Request, list[int], list[int]]] = {}
+    for number, row in enumerate(batch):
+        request, position = row.owner
+        _, positions, numbers = by_request.setdefault(id(request), (request, [], []))
+        positions.append(position)
+        numbers.append(number)
+    return [
+        request
+        for request, positions, numbers in by_request.values()
+        if request.put(positions, rows.take(numbers))
+    ]
+
+
+def _finish(requests: Sequence[_Request]) -> None:
+    for request in requests:
+        if not request.answer.done():
+            request.answer.set_result(request.rows())
+
+
+def _fail(requests: Sequence[_Request], error: SpladedError) -> None:
+    for request in requests:
+        if not request.answer.done():
+            request.answer.set_exception(error)
+
+
+def _as_error(error: Exception) -> SpladedError:
+    if isinstance(error, SpladedError):
+        return error
+    wrapped = Internal(f"this is a bug: the engine raised {error!r}", reason="ENGINE_FAILED")
+    wrapped.__cause__ = error
+    return wrapped
