@@ -1,0 +1,104 @@
+"""Which documents, ids and requests are refused, before anything is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from spladed.errors import InvalidInput, Mismatch
+from spladed.index.values import Document
+from spladed.sparse import SparseBatch
+
+__all__ = [
+    "MAX_ID_BYTES",
+    "MAX_K",
+    "check_dimension",
+    "check_documents",
+    "check_ids",
+    "check_k",
+    "check_one_row",
+]
+
+MAX_ID_BYTES = 512
+# Elasticsearch's and OpenSearch's max_result_window: the field's idea of "too many hits".
+MAX_K = 10_000
+
+
+def check_documents(documents: Sequence[Document], vectors: SparseBatch) -> None:
+    """Raises InvalidInput LENGTHS, ID, DUPLICATE_ID or TEXT, naming the position."""
+    if len(documents) != len(vectors):
+        raise InvalidInput(
+            f"{len(documents)} documents with {len(vectors)} vectors; send one vector a document",
+            reason="LENGTHS",
+            field="documents",
+        )
+    seen: dict[str, int] = {}
+    for number, document in enumerate(documents):
+        _check_id(document.id, f"documents[{number}].id")
+        first = seen.setdefault(document.id, number)
+        if first != number:
+            raise _duplicate(document.id, first, number)
+        _utf8(document.text, f"documents[{number}].text")
+        _utf8(document.metadata, f"documents[{number}].metadata")
+
+
+def check_ids(ids: Iterable[str]) -> None:
+    """Raises InvalidInput ID for an id that no document can have."""
+    for number, id in enumerate(ids):
+        _check_id(id, f"ids[{number}]")
+
+
+def check_dimension(batch: SparseBatch, dimension: int, field: str) -> None:
+    """Raises Mismatch DIMENSION unless the batch is over `dimension` terms."""
+    if batch.dimension != dimension:
+        raise Mismatch(
+            f"{field}.dimension is {batch.dimension}; this collection has {dimension} terms: "
+            "encode with the model that the collection was made for",
+            reason="DIMENSION",
+            field=f"{field}.dimension",
+        )
+
+
+def check_k(k: int) -> None:
+    """Raises InvalidInput K unless 1 <= k <= MAX_K."""
+    if not 1 <= k <= MAX_K:
+        raise InvalidInput(f"k is {k}; expected 1 to {MAX_K}", reason="K", field="k")
+
+
+def check_one_row(query: SparseBatch) -> None:
+    """Raises InvalidInput LENGTHS unless the batch is one query."""
+    if len(query) != 1:
+        raise InvalidInput(
+            f"query has {len(query)} rows; explain takes one", reason="LENGTHS", field="query"
+        )
+
+
+def _check_id(id: str, field: str) -> None:
+    size = _utf8(id, field)
+    if not 1 <= size <= MAX_ID_BYTES:
+        found = f"{size} bytes long" if size else "empty"
+        raise InvalidInput(
+            f"{field} is {found}; expected 1 to {MAX_ID_BYTES} bytes of UTF-8",
+            reason="ID",
+            field=field,
+        )
+
+
+def _utf8(text: str, field: str) -> int:
+    try:
+        return len(text) if text.isascii() else len(text.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidInput(
+            f"{field} has a lone surrogate at character {error.start}; expected text that "
+            "UTF-8 can write",
+            reason="ID" if field.endswith("id") or field.startswith("ids") else "TEXT",
+            field=field,
+        ) from error
+
+
+def _duplicate(id: str, first: int, second: int) -> InvalidInput:
+    return InvalidInput(
+        f"documents[{first}] and documents[{second}] have the same id {id!r}; "
+        "send each document once a request",
+        reason="DUPLICATE_ID",
+        field=f"documents[{second}].id",
+    )

@@ -1,0 +1,73 @@
+"""Stored rows: CSR whose weights are what the collection keeps for ever."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Rows", "Weights"]
+
+# uint16 in steps of 1/4096 (fixed16), or float32.
+Weights = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Row i is `[indptr[i], indptr[i+1])`.
+
+    indptr:  int64 [rows + 1]
+    indices: int32 [nnz], rising strictly within a row
+    weights: uint16 or float32 [nnz], above 0
+    """
+
+    indptr: npt.NDArray[np.int64]
+    indices: npt.NDArray[np.int32]
+    weights: Weights
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Rows]) -> Rows:
+        """The rows of all parts, in order; at least one part, all of one weight type."""
+        if len(parts) == 1:
+            return parts[0]
+        lengths = np.concatenate([np.diff(part.indptr) for part in parts])
+        return cls(
+            _indptr(lengths),
+            np.concatenate([part.indices for part in parts]),
+            np.concatenate([part.weights for part in parts]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    @property
+    def nnz(self) -> int:
+        """The number of stored weights."""
+        return len(self.indices)
+
+    def row(self, number: int) -> tuple[npt.NDArray[np.int32], Weights]:
+        """Indices and weights of one row, as views."""
+        start, stop = self.indptr[number], self.indptr[number + 1]
+        return self.indices[start:stop], self.weights[start:stop]
+
+    def take(self, numbers: npt.NDArray[np.int64]) -> Rows:
+        """The rows named, in the order named."""
+        lengths = np.diff(self.indptr)[numbers]
+        indptr = _indptr(lengths)
+        gather = np.arange(indptr[-1]) + np.repeat(self.indptr[numbers] - indptr[:-1], lengths)
+        return Rows(indptr, self.indices[gather], self.weights[gather])
+
+    def where(self, keep: npt.NDArray[np.bool_]) -> Rows:
+        """The weights for which `keep [nnz]` is true; no row is lost, one may become empty."""
+        kept_before = np.zeros(len(keep) + 1, np.int64)
+        np.cumsum(keep, out=kept_before[1:])
+        return Rows(kept_before[self.indptr], self.indices[keep], self.weights[keep])
+
+
+def _indptr(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    indptr = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=indptr[1:])
+    return indptr

@@ -1,0 +1,129 @@
+"""What goes into a collection and comes out of it, frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from spladed.errors import InvalidInput
+from spladed.sparse import SparseBatch
+
+__all__ = [
+    "MAX_DIMENSION",
+    "CollectionSettings",
+    "Contribution",
+    "Document",
+    "Explanation",
+    "Found",
+    "Hit",
+    "Stats",
+    "WeightFormat",
+]
+
+WeightFormat = Literal["fixed16", "float32"]
+
+# Inverting a segment counts with one int64 a term: 128 MiB at this bound. The largest
+# vocabulary in use (XLM-R) has 250,002 terms.
+MAX_DIMENSION = 1 << 24
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionSettings:
+    """What a collection is, fixed when it is made; raises InvalidInput if it cannot be.
+
+    dimension:     the number of terms, V
+    space_id:      what makes its vectors comparable; empty for bare vectors
+    bundle:        the name of the bundle whose encoder serves texts; opaque here
+    weight_format: fixed16 is steps of 1/4096 to just under 16; float32 keeps weights whole
+    store_text:    whether `Document.text` is kept
+    """
+
+    dimension: int
+    space_id: str = ""
+    bundle: str = ""
+    weight_format: WeightFormat = "fixed16"
+    store_text: bool = True
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.dimension <= MAX_DIMENSION:
+            raise InvalidInput(
+                f"settings.dimension is {self.dimension}; expected 1 to {MAX_DIMENSION}",
+                reason="DIMENSION",
+                field="settings.dimension",
+            )
+        if self.weight_format not in get_args(WeightFormat):
+            raise InvalidInput(
+                f"settings.weight_format is {self.weight_format!r}; expected fixed16 or float32",
+                reason="WEIGHT_FORMAT",
+                field="settings.weight_format",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document without its vector; `metadata` is JSON that nobody here reads."""
+
+    id: str
+    text: str = ""
+    metadata: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One document that scored above 0; `document` only when it was asked for."""
+
+    id: str
+    score: float
+    document: Document | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What `get` found: row i of `vectors` is that of `documents[i]`, in order of request.
+
+    `vectors` has no rows where they were not asked for; `missing` are the unknown ids.
+    """
+
+    documents: list[Document]
+    vectors: SparseBatch
+    missing: list[str]
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """One shared term: `contribution` is `query_weight * document_weight`, in float64."""
+
+    term: int
+    query_weight: float
+    document_weight: float
+    contribution: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A score as `search` gives it, and its terms by falling contribution, ties by term."""
+
+    id: str
+    score: float
+    terms: list[Contribution]
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What a collection holds.
+
+    documents, nnz: live documents and their stored weights
+    deleted:        dead rows still in memory, until their segment is rewritten
+    segments:       how many segments a search visits
+    memory_bytes:   the arrays of the snapshot, without ids
+    disk_bytes:     the files of the folder
+    """
+
+    documents: int
+    deleted: int
+    nnz: int
+    generation: int
+    segments: int
+    memory_bytes: int
+    disk_bytes: int
