@@ -15,11 +15,14 @@ rows, explanations. Knows no model and no wire: a query is numbers, an error is 
     search       the k best of a snapshot
     explain      the terms of one score
     view         what one read sees
+    view         what one read sees
     blob         a batch of rows as bytes
     catalog      the durable truth; the only import of sqlite3
     load         the snapshot that the catalog holds
+    load         the snapshot that the catalog holds
     commit       what one write changes, and the SQL of it
     lock         one process a folder
+    folder       folders that appear and vanish whole
     folder       folders that appear and vanish whole
     collection   the room's face: data, fsync, publish
     collections  a data folder of many

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +53,8 @@ def decode(data: bytes, weight_format: WeightFormat) -> Batch:
     if len(data) < _HEADER.size or data[:4] != _MAGIC:
         raise Corrupt("a batch of rows does not start with SPB1", reason="BLOB")
     _, count, nnz = _HEADER.unpack_from(data)
-    dtypes = (np.dtype("<i8"), np.dtype("<i8"), np.dtype("<i4"), dtype_of(weight_format))
+    dtypes: list[np.dtype[Any]] = [np.dtype(name) for name in ("<i8", "<i8", "<i4")]
+    dtypes.append(dtype_of(weight_format))
     sizes = (count, count + 1, nnz, nnz)
     lengths = [dtype.itemsize * size for dtype, size in zip(dtypes, sizes, strict=True)]
     if count < 0 or nnz < 0 or _HEADER.size + sum(lengths) != len(data):

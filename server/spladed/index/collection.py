@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, Self
+from typing import Self
 
 import numpy as np
 
 from spladed.errors import Mismatch, NotFound, Unavailable
-from spladed.index import commit, folder, grid, search
+from spladed.index import commit, folder, grid
 from spladed.index.blob import Batch
-from spladed.index.catalog import CATALOG_NAME, Catalog, Reading
+from spladed.index.catalog import CATALOG_NAME, Catalog
 from spladed.index.check import (
     check_dimension,
     check_documents,
@@ -37,6 +37,7 @@ from spladed.index.values import (
     Stats,
     WeightFormat,
 )
+from spladed.index.view import View
 from spladed.sparse import SparseBatch
 
 __all__ = [
@@ -167,13 +168,13 @@ class Collection:
         Document has only its id.
         """
         check_ids(ids)
-        with self._view(with_documents) as (snapshot, reading):
-            found = [(id, snapshot.find(id)) for id in ids]
+        with self._view(with_documents) as view:
+            found = [(id, view.snapshot.find(id)) for id in ids]
             places = [place for _, place in found if place is not None]
-            documents = _documents(snapshot, reading, places)
+            documents = view.documents(places)
         missing = [id for id, place in found if place is None]
-        vectors = self._vectors(snapshot, places if with_vectors else [])
-        return Found(documents, vectors, missing, snapshot.generation)
+        vectors = view.vectors(places if with_vectors else [])
+        return Found(documents, vectors, missing, view.snapshot.generation)
 
     def search(
         self, queries: SparseBatch, k: int, *, with_documents: bool = False
@@ -186,12 +187,10 @@ class Collection:
         """
         check_k(k)
         check_dimension(queries, self.settings.dimension, "queries")
-        with self._view(with_documents) as (snapshot, reading):
-            hits = [
-                _hits(snapshot, reading, search.top(snapshot, queries.slice(row, row + 1), k))
-                for row in range(len(queries))
-            ]
-        return hits, snapshot.generation
+        with self._view(with_documents) as view:
+            rows = (queries.slice(row, row + 1) for row in range(len(queries)))
+            hits = [view.hits(query, k) for query in rows]
+        return hits, view.snapshot.generation
 
     def explain(self, query: SparseBatch, ids: Sequence[str]) -> list[Explanation]:
         """The terms that each of these documents shares with a query of one row.
@@ -201,9 +200,8 @@ class Collection:
         check_dimension(query, self.settings.dimension, "query")
         check_one_row(query)
         check_ids(ids)
-        self._check_open()
-        snapshot = self._snapshot
-        vectors = self._vectors(snapshot, [self._place(snapshot, id) for id in ids])
+        with self._view(with_documents=False) as view:
+            vectors = view.vectors([self._place(view.snapshot, id) for id in ids])
         return [explain(id, query, *vectors.row(row)) for row, id in enumerate(ids)]
 
     def stats(self) -> Stats:
@@ -239,31 +237,24 @@ class Collection:
         self._snapshot = after
 
     @contextmanager
-    def _view(self, with_documents: bool) -> Iterator[tuple[Snapshot, Reading | None]]:
-        """A snapshot, and if asked for the catalog as it was at that same write."""
+    def _view(self, with_documents: bool) -> Iterator[View]:
+        """The published snapshot, and if asked for the catalog as it was at that same write."""
         self._check_open()
         if not with_documents:
-            yield self._snapshot, None
+            yield View(self._snapshot)
             return
         while True:
             with self._catalog.reading() as reading:
                 snapshot = self._at(reading.generation)
                 if snapshot is not None:
-                    yield snapshot, reading
+                    yield View(snapshot, reading)
                     return
-            # A write was published between the two reads; each such write is one more try.
+            # Writes went by between the two reads; a further try takes further writes.
 
     def _at(self, generation: int) -> Snapshot | None:
         """The snapshot of that write, if it is the published one or the one to come."""
         candidates = (self._snapshot, self._upcoming)
         return next((one for one in candidates if one.generation == generation), None)
-
-    def _vectors(self, snapshot: Snapshot, places: Sequence[Place]) -> SparseBatch:
-        if not places:
-            return SparseBatch.empty(self.settings.dimension)
-        stored = (snapshot.parts[number].segment.rows.row(row) for number, row in places)
-        rows = [(terms, grid.numbers(weights)) for terms, weights in stored]
-        return SparseBatch.from_rows(self.settings.dimension, rows)
 
     def _place(self, snapshot: Snapshot, id: str) -> Place:
         place = snapshot.find(id)
@@ -284,21 +275,3 @@ def _locked(path: Path) -> FolderLock:
     if not (path / CATALOG_NAME).is_file():
         raise Mismatch(f"{path} has no {CATALOG_NAME}: no collection", reason="NOT_A_COLLECTION")
     return FolderLock(path)
-
-
-def _documents(
-    snapshot: Snapshot, reading: Reading | None, places: Sequence[Place]
-) -> list[Document]:
-    if reading is not None:
-        return reading.documents(snapshot.seq(place) for place in places)
-    return [Document(snapshot.parts[number].segment.ids[row]) for number, row in places]
-
-
-def _hits(
-    snapshot: Snapshot, reading: Reading | None, best: Sequence[tuple[float, Place]]
-) -> list[Hit]:
-    documents = _documents(snapshot, reading, [place for _, place in best])
-    return [
-        Hit(document.id, score, None if reading is None else document)
-        for document, (score, _) in zip(documents, best, strict=True)
-    ]

@@ -13,7 +13,7 @@ same sum: the order of additions is all that decides the bits, and it is fixed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
@@ -25,6 +25,9 @@ __all__ = ["WINDOW", "invert", "score", "warm_up"]
 # Documents a window: its float64 accumulators are 512 kB and stay in L2, so that a posting
 # costs 0.8 ns at any collection size; smaller windows lose more to list starts.
 WINDOW = 65_536
+
+_Array = npt.NDArray[Any]
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def _array(dtype: types.Type, *, readonly: bool = True) -> types.Array:
@@ -38,10 +41,10 @@ _OUT_F64 = _array(types.float64, readonly=False)
 _WEIGHTS = (_U16, _F32)
 
 
-def _compiled(*signatures: Any) -> Callable[[Callable[..., Any]], Any]:
+def _compiled(*signatures: types.Type) -> Callable[[_Function], _Function]:
     """`numba.njit` for these signatures, cached where there is a place for it."""
 
-    def compile_it(function: Callable[..., Any]) -> Any:
+    def compile_it(function: _Function) -> _Function:
         try:
             return numba.njit(list(signatures), nogil=True, cache=True)(function)
         except (RuntimeError, OSError):  # no cache folder, or one that cannot be written
@@ -50,7 +53,9 @@ def _compiled(*signatures: Any) -> Callable[[Callable[..., Any]], Any]:
     return compile_it
 
 
-_inner = numba.njit(nogil=True)
+def _inner(function: _Function) -> _Function:
+    """Compiled into the kernels that call it, and only there."""
+    return numba.njit(nogil=True)(function)
 
 
 @_compiled(
@@ -64,7 +69,9 @@ _inner = numba.njit(nogil=True)
         for weights in _WEIGHTS
     )
 )  # fmt: skip
-def invert(indptr: Any, indices: Any, weights: Any, dimension: int) -> Any:
+def invert(
+    indptr: _Array, indices: _Array, weights: _Array, dimension: int
+) -> tuple[_Array, _Array, _Array, _Array]:
     """(terms int32 [T], starts int64 [T + 1], docs int32 [nnz], weights [nnz]), term-major.
 
     `terms` are those that occur, rising; the postings of `terms[i]` are
@@ -94,7 +101,7 @@ def invert(indptr: Any, indices: Any, weights: Any, dimension: int) -> Any:
 
 
 @_inner
-def _first_at_least(values: Any, start: int, stop: int, wanted: int) -> int:
+def _first_at_least(values: _Array, start: int, stop: int, wanted: int) -> int:
     """The first position in rising `values[start:stop]` that is not below `wanted`."""
     while start < stop:
         middle = (start + stop) >> 1
@@ -106,7 +113,9 @@ def _first_at_least(values: Any, start: int, stop: int, wanted: int) -> int:
 
 
 @_inner
-def _lists_of(query_terms: Any, terms: Any, starts: Any, cursors: Any, ends: Any) -> None:
+def _lists_of(
+    query_terms: _Array, terms: _Array, starts: _Array, cursors: _Array, ends: _Array
+) -> None:
     """Cursor and end of each query term's postings; an absent term has none."""
     place = 0
     for number in range(len(query_terms)):
@@ -123,7 +132,7 @@ def _below(left_score: float, left_place: int, right_score: float, right_place: 
 
 
 @_inner
-def _sift_down(scores: Any, places: Any, size: int, slot: int) -> None:
+def _sift_down(scores: _Array, places: _Array, size: int, slot: int) -> None:
     """Restore the heap, whose root is the worst hit, below `slot`."""
     score, place = scores[slot], places[slot]
     child = 2 * slot + 1
@@ -139,7 +148,7 @@ def _sift_down(scores: Any, places: Any, size: int, slot: int) -> None:
 
 
 @_inner
-def _sift_up(scores: Any, places: Any, slot: int) -> None:
+def _sift_up(scores: _Array, places: _Array, slot: int) -> None:
     """Restore the heap above the hit just added at `slot`."""
     score, place = scores[slot], places[slot]
     while slot > 0:
@@ -152,8 +161,8 @@ def _sift_up(scores: Any, places: Any, slot: int) -> None:
 
 
 @_inner
-def _collect(sums: Any, count: int, dead: Any, first: int, base: int, k: int,
-             size: int, scores: Any, places: Any) -> int:  # fmt: skip
+def _collect(sums: _Array, count: int, dead: _Array, first: int, base: int, k: int,
+             size: int, scores: _Array, places: _Array) -> int:  # fmt: skip
     """Offer a window's live documents to the heap and clear its accumulators."""
     for slot in range(count):
         score = sums[slot]
@@ -184,9 +193,10 @@ def _collect(sums: Any, count: int, dead: Any, first: int, base: int, k: int,
         for weights in _WEIGHTS
     )
 )  # fmt: skip
-def score(query_terms: Any, query_weights: Any, terms: Any, starts: Any, docs: Any,
-          weights: Any, dead: Any, base: int, k: int, size: int,
-          sums: Any, scores: Any, places: Any) -> int:  # fmt: skip
+def score(query_terms: _Array, query_weights: _Array,
+          terms: _Array, starts: _Array, docs: _Array, weights: _Array,
+          dead: _Array, base: int, k: int, size: int,
+          sums: _Array, scores: _Array, places: _Array) -> int:  # fmt: skip
     """Offer every live document of a segment that scores above 0 to the heap of k hits.
 
     query_terms, query_weights: int32 and float64 [nq], terms rising
@@ -217,15 +227,6 @@ def warm_up() -> None:
     indptr, indices = np.array([0, 1], np.int64), np.array([0], np.int32)
     for weights in (np.ones(1, np.uint16), np.ones(1, np.float32)):
         postings = invert(indptr, indices, weights, 1)
-        scores, places = np.empty(1), np.empty(1, np.int64)
-        _run(indices, postings, scores, places)
-
-
-def _run(
-    query_terms: npt.NDArray[np.int32],
-    postings: Any,
-    scores: npt.NDArray[np.float64],
-    places: npt.NDArray[np.int64],
-) -> None:
-    dead, sums = np.zeros(1, np.uint8), np.zeros(WINDOW)
-    score(query_terms, np.ones(1), *postings, dead, 0, 1, 0, sums, scores, places)
+        dead, sums = np.zeros(1, np.uint8), np.zeros(WINDOW)
+        heap = (np.empty(1), np.empty(1, np.int64))
+        score(indices, np.ones(1), *postings, dead, 0, 1, 0, sums, *heap)

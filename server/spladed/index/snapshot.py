@@ -56,7 +56,11 @@ class Part:
         if not self.dead_count:
             return segment.seqs, segment.ids, segment.rows
         keep = np.flatnonzero(self.dead == 0)
-        return segment.seqs[keep], [segment.ids[row] for row in keep], segment.rows.take(keep)
+        return (
+            segment.seqs[keep],
+            [segment.ids[row] for row in keep.tolist()],
+            segment.rows.take(keep),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,45 @@
+"""What one read sees: a snapshot, and if it needs texts the catalog at the same write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from spladed.index import grid, search
+from spladed.index.catalog import Reading
+from spladed.index.snapshot import Place, Snapshot
+from spladed.index.values import Document, Hit
+from spladed.sparse import SparseBatch
+
+__all__ = ["View"]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Reads answer from here; without `reading`, a Document has only its id."""
+
+    snapshot: Snapshot
+    reading: Reading | None = None
+
+    def documents(self, places: Sequence[Place]) -> list[Document]:
+        """The documents there, in order."""
+        if self.reading is not None:
+            return self.reading.documents(self.snapshot.seq(place) for place in places)
+        parts = self.snapshot.parts
+        return [Document(parts[number].segment.ids[row]) for number, row in places]
+
+    def vectors(self, places: Sequence[Place]) -> SparseBatch:
+        """The stored numbers there, one row a place."""
+        parts = self.snapshot.parts
+        stored = (parts[number].segment.rows.row(row) for number, row in places)
+        rows = [(terms, grid.numbers(weights)) for terms, weights in stored]
+        return SparseBatch.from_rows(self.snapshot.dimension, rows)
+
+    def hits(self, query: SparseBatch, k: int) -> list[Hit]:
+        """The k best for a query of one row, with documents if this view reads them."""
+        best = search.top(self.snapshot, query, k)
+        documents = self.documents([place for _, place in best])
+        return [
+            Hit(document.id, score, None if self.reading is None else document)
+            for document, (score, _) in zip(documents, best, strict=True)
+        ]
