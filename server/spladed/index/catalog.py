@@ -102,6 +102,7 @@ class Catalog:
         with self._translated():
             self._writer = self._connect()
             try:
+                self._writer.execute("PRAGMA synchronous = FULL")  # WAL alone would sync lazily
                 self._check_format()
                 self.settings = self._read_settings()
             except BaseException:
@@ -159,6 +160,8 @@ class Catalog:
 
     def _borrow(self) -> sqlite3.Connection:
         with self._idle_lock:
+            if self._closed:
+                raise Unavailable(f"{self._path} is closed", reason="CLOSED")
             if self._idle:
                 return self._idle.pop()
         return self._connect()
@@ -175,9 +178,7 @@ class Catalog:
     def _connect(self) -> sqlite3.Connection:
         if not self._path.is_file():
             raise Corrupt(f"{self._path} is missing", reason="CATALOG_MISSING")
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA synchronous = FULL")
-        return connection
+        return sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
 
     def _check_format(self) -> None:
         (application_id,) = self._writer.execute("PRAGMA application_id").fetchone()

@@ -33,6 +33,7 @@ class Collections:
         self._lock = FolderLock(path)
         self._open: dict[str, Collection] = {}
         self._failures: dict[str, SpladedError] = {}
+        self._closed = False
         try:
             folder.sweep(path)
             self._open_all()
@@ -62,6 +63,7 @@ class Collections:
             for collection in self._open.values():
                 collection.close()
             self._open.clear()
+            self._closed = True
             self._lock.release()
 
     def __enter__(self) -> Self:
@@ -80,6 +82,7 @@ class Collections:
 
     def get(self, name: str) -> Collection:
         """The collection of this name; raises NotFound COLLECTION, or why it is not open."""
+        self._check_open()
         if name in self._failures:
             raise self._failures[name]
         try:
@@ -97,6 +100,7 @@ class Collections:
                 field="name",
             )
         with self._changing:
+            self._check_open()
             if name in self.names():
                 message = f"there is a collection {name}; delete it first, or choose another name"
                 raise AlreadyExists(message, reason="COLLECTION", field="name")
@@ -109,12 +113,21 @@ class Collections:
         One that failed to open is removed too.
         """
         with self._changing:
+            self._check_open()
             if name not in self.names():
                 raise _unknown(name)
             if name in self._open:
                 self._open.pop(name).close()
             self._failures.pop(name, None)
-            folder.remove(self._path / name)
+            try:
+                folder.remove(self._path / name)
+            except SpladedError as error:
+                self._failures[name] = error
+                raise
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Unavailable(f"the data folder {self._path} is closed", reason="CLOSED")
 
     def _open_all(self) -> None:
         for path in sorted(self._path.iterdir()):

@@ -72,8 +72,10 @@ def _remove(connection: Connection, seqs: Sequence[int], settings: CollectionSet
     batch_of = "SELECT max(first_seq) FROM batches WHERE first_seq <= ?"
     losses = Counter(connection.execute(batch_of, (seq,)).fetchone()[0] for seq in seqs)
     for first_seq, lost in losses.items():
-        loses = "UPDATE batches SET live = live - ? WHERE first_seq = ? RETURNING rows, live"
-        rows, live = connection.execute(loses, (lost, first_seq)).fetchone()
+        loses = "UPDATE batches SET live = live - ? WHERE first_seq = ?"
+        connection.execute(loses, (lost, first_seq))
+        counts = "SELECT rows, live FROM batches WHERE first_seq = ?"
+        rows, live = connection.execute(counts, (first_seq,)).fetchone()
         if live * 2 < rows:
             _rewrite(connection, first_seq, settings)
 

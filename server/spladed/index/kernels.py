@@ -29,6 +29,9 @@ WINDOW = 65_536
 _Array = npt.NDArray[Any]
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
+# numba's stubs know no list of signatures, and lose the function's own types.
+_njit: Any = numba.njit
+
 
 def _array(dtype: types.Type, *, readonly: bool = True) -> types.Array:
     return types.Array(dtype, 1, "C", readonly=readonly)
@@ -41,21 +44,21 @@ _OUT_F64 = _array(types.float64, readonly=False)
 _WEIGHTS = (_U16, _F32)
 
 
-def _compiled(*signatures: types.Type) -> Callable[[_Function], _Function]:
+def _compiled(*signatures: object) -> Callable[[_Function], _Function]:
     """`numba.njit` for these signatures, cached where there is a place for it."""
 
     def compile_it(function: _Function) -> _Function:
         try:
-            return numba.njit(list(signatures), nogil=True, cache=True)(function)
+            return _njit(list(signatures), nogil=True, cache=True)(function)
         except (RuntimeError, OSError):  # no cache folder, or one that cannot be written
-            return numba.njit(list(signatures), nogil=True)(function)
+            return _njit(list(signatures), nogil=True)(function)
 
     return compile_it
 
 
 def _inner(function: _Function) -> _Function:
     """Compiled into the kernels that call it, and only there."""
-    return numba.njit(nogil=True)(function)
+    return _njit(nogil=True)(function)
 
 
 @_compiled(
@@ -164,23 +167,20 @@ def _sift_up(scores: _Array, places: _Array, slot: int) -> None:
 def _collect(sums: _Array, count: int, dead: _Array, first: int, base: int, k: int,
              size: int, scores: _Array, places: _Array) -> int:  # fmt: skip
     """Offer a window's live documents to the heap and clear its accumulators."""
+    # Places only rise from call to call, so an equal score never displaces a hit: one
+    # comparison with the worst hit, rarely true, is all that most documents cost.
+    threshold = scores[0] if size == k else 0.0
     for slot in range(count):
-        score = sums[slot]
-        if score == 0.0:
-            continue
-        sums[slot] = 0.0
-        place = base + first + slot
-        if size == k and not _below(scores[0], places[0], score, place):
-            continue
-        if dead[first + slot]:
-            continue
-        if size < k:
-            scores[size], places[size] = score, place
-            _sift_up(scores, places, size)
-            size += 1
-        else:
-            scores[0], places[0] = score, place
-            _sift_down(scores, places, k, 0)
+        if sums[slot] > threshold and not dead[first + slot]:
+            if size < k:
+                scores[size], places[size] = sums[slot], base + first + slot
+                _sift_up(scores, places, size)
+                size += 1
+            else:
+                scores[0], places[0] = sums[slot], base + first + slot
+                _sift_down(scores, places, k, 0)
+            threshold = scores[0] if size == k else 0.0
+    sums[:count] = 0.0
     return size
 
 
@@ -202,7 +202,8 @@ def score(query_terms: _Array, query_weights: _Array,
     query_terms, query_weights: int32 and float64 [nq], terms rising
     terms, starts, docs, weights: the postings, as `invert` gives them
     dead:   uint8 [documents], not 0 for a deleted row
-    base:   the place of the segment's first document; places order ties
+    base:   the place of the segment's first document; places order ties, and rise from call
+            to call
     size:   hits in the heap before; comes back as hits in the heap after
     sums:   float64 [WINDOW], all 0 before and after
     scores, places: float64 and int64 [>= k], the heap; its root is the worst hit

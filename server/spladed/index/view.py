@@ -25,8 +25,7 @@ class View:
         """The documents there, in order."""
         if self.reading is not None:
             return self.reading.documents(self.snapshot.seq(place) for place in places)
-        parts = self.snapshot.parts
-        return [Document(parts[number].segment.ids[row]) for number, row in places]
+        return [Document(self._id(place)) for place in places]
 
     def vectors(self, places: Sequence[Place]) -> SparseBatch:
         """The stored numbers there, one row a place."""
@@ -38,8 +37,11 @@ class View:
     def hits(self, query: SparseBatch, k: int) -> list[Hit]:
         """The k best for a query of one row, with documents if this view reads them."""
         best = search.top(self.snapshot, query, k)
+        if self.reading is None:
+            return [Hit(self._id(place), score) for score, place in best]
         documents = self.documents([place for _, place in best])
-        return [
-            Hit(document.id, score, None if self.reading is None else document)
-            for document, (score, _) in zip(documents, best, strict=True)
-        ]
+        scored = zip(documents, best, strict=True)
+        return [Hit(document.id, score, document) for document, (score, _) in scored]
+
+    def _id(self, place: Place) -> str:
+        return self.snapshot.parts[place[0]].segment.ids[place[1]]
