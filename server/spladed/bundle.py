@@ -129,12 +129,12 @@ class Manifest:
         return json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n"
 
     @classmethod
-    def from_json(cls, text: str, where: str) -> Self:
+    def from_json(cls, text: str, where: str) -> Manifest:
         """Reads `spladed.json`; raises Mismatch for another version, Corrupt for the rest."""
         try:
             raw = json.loads(text)
             _check_version(raw.get("format_version"), where)
-            return _build_manifest(cls, raw)
+            return _build_manifest(raw)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise Corrupt(
                 f"{where} is not a bundle manifest of version {FORMAT_VERSION} ({error}); "
@@ -260,8 +260,8 @@ def _check_files(path: Path, files: Mapping[str, str]) -> None:
             )
 
 
-def _build_manifest(cls: type[Manifest], raw: dict[str, Any]) -> Manifest:
-    unknown = set(raw) - {each.name for each in fields(cls)}
+def _build_manifest(raw: dict[str, Any]) -> Manifest:
+    unknown = set(raw) - {each.name for each in fields(Manifest)}
     if unknown:
         raise ValueError(f"unknown keys {sorted(unknown)}")
     model = dict(raw["model"])
@@ -275,7 +275,7 @@ def _build_manifest(cls: type[Manifest], raw: dict[str, Any]) -> Manifest:
         "model": Model(**model),
         "golden": tuple(golden),
     }
-    manifest = cls(**values)
+    manifest = Manifest(**values)
     _check_words(manifest)
     return manifest
 

@@ -32,7 +32,9 @@ class Session:
     a graph that onnxruntime cannot load or whose outputs are not CSR.
     """
 
-    def __init__(self, graph: Path, *, dimension: int, device: str = "cpu", threads: int = 0):
+    def __init__(
+        self, graph: Path, *, dimension: int, device: str = "cpu", threads: int = 0
+    ) -> None:
         _check_wheels()
         self.dimension = dimension
         self.threads = threads or available_threads()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -11,7 +11,7 @@ import numpy as np
 from spladed.bundle import Bundle, Kind, check_kind
 from spladed.encoder.batch import BatchPolicy, WaitingRows
 from spladed.encoder.engine import run_rows
-from spladed.encoder.tokenize import LongText, TokenizedText, Tokenizer
+from spladed.encoder.tokenize import NAME, LongText, TokenizedText, Tokenizer
 from spladed.errors import Corrupt, InvalidInput
 from spladed.ort import Session
 from spladed.sparse import SparseBatch
@@ -70,8 +70,11 @@ class Encoder:
         kind: Kind,
         max_length: int = 0,
         long_text: LongText = "truncate",
+        name: Callable[[int], str] = NAME,
     ) -> list[TokenizedText]:
         """Token ids of each text; `max_length` 0 means the bundle's own for this kind.
+
+        name: what errors call the text at a position
 
         Raises InvalidInput for a text that is empty or only white space, and for a length
         that the model cannot take.
@@ -80,13 +83,13 @@ class Encoder:
         for number, text in enumerate(texts):
             if not text or text.isspace():
                 raise InvalidInput(
-                    f"texts[{number}] is {'blank' if text else 'empty'}; send at least one "
+                    f"{name(number)} is {'blank' if text else 'empty'}; send at least one "
                     "visible character",
                     reason="TEXT_EMPTY",
-                    field=f"texts[{number}]",
+                    field=name(number),
                 )
         limit = self._limit(kind, max_length)
-        return self.tokenizer.tokenize(texts, max_length=limit, long_text=long_text)
+        return self.tokenizer.tokenize(texts, max_length=limit, long_text=long_text, name=name)
 
     def encode(
         self,

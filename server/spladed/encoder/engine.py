@@ -27,9 +27,17 @@ Runs = Callable[[np.ndarray, np.ndarray], SparseBatch]
 class Answer(Protocol):
     """What asyncio's and concurrent.futures' futures have in common."""
 
-    def done(self) -> bool: ...
-    def set_result(self, result: SparseBatch, /) -> None: ...
-    def set_exception(self, exception: BaseException, /) -> None: ...
+    def done(self) -> bool:
+        """Whether nobody waits any more."""
+        ...
+
+    def set_result(self, result: SparseBatch, /) -> None:
+        """The rows, in the order of the texts."""
+        ...
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        """Why there are none."""
+        ...
 
 
 @dataclass(slots=True)

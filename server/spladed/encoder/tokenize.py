@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,9 +13,10 @@ import tokenizers
 
 from spladed.errors import InvalidInput
 
-__all__ = ["LongText", "TokenizedText", "Tokenizer"]
+__all__ = ["NAME", "LongText", "TokenizedText", "Tokenizer"]
 
 LongText = Literal["truncate", "refuse"]
+NAME: Callable[[int], str] = "texts[{}]".format  # what errors call the text at a position
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +39,12 @@ class Tokenizer:
         self._added = self._tokenizer.num_special_tokens_to_add(False)
 
     def tokenize(
-        self, texts: Sequence[str], *, max_length: int, long_text: LongText = "truncate"
+        self,
+        texts: Sequence[str],
+        *,
+        max_length: int,
+        long_text: LongText = "truncate",
+        name: Callable[[int], str] = NAME,
     ) -> list[TokenizedText]:
         """Ids of each text, at most `max_length` with special tokens.
 
@@ -47,7 +53,7 @@ class Tokenizer:
         """
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         if long_text == "refuse":
-            self._refuse_long(encodings, max_length)
+            self._refuse_long(encodings, max_length, name)
         return [self._finish(encoding, max_length - self._added) for encoding in encodings]
 
     def _finish(self, encoding: tokenizers.Encoding, room: int) -> TokenizedText:
@@ -57,15 +63,20 @@ class Tokenizer:
         whole = self._tokenizer.post_process(encoding, None, True)
         return TokenizedText(np.array(whole.ids, np.int64), truncated)
 
-    def _refuse_long(self, encodings: Sequence[tokenizers.Encoding], max_length: int) -> None:
+    def _refuse_long(
+        self,
+        encodings: Sequence[tokenizers.Encoding],
+        max_length: int,
+        name: Callable[[int], str],
+    ) -> None:
         for number, encoding in enumerate(encodings):
             length = len(encoding) + self._added
             if length > max_length:
                 raise InvalidInput(
-                    f"texts[{number}] has {length} tokens, more than max_length {max_length}; "
+                    f"{name(number)} has {length} tokens, more than max_length {max_length}; "
                     "shorten it, or ask for truncation",
                     reason="TEXT_TOO_LONG",
-                    field=f"texts[{number}]",
+                    field=name(number),
                 )
 
     def vocabulary(self) -> list[str]:
@@ -82,7 +93,5 @@ class Tokenizer:
         words = [-1 if word is None else word for word in encoding.word_ids]
         return [
             (token, word, start, end)
-            for token, word, (start, end) in zip(
-                encoding.ids, words, encoding.offsets, strict=True
-            )
+            for token, word, (start, end) in zip(encoding.ids, words, encoding.offsets, strict=True)
         ]

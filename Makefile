@@ -1,0 +1,102 @@
+# The words of this repository. Each makes the virtual environment it needs.
+#
+#   make demo          serve, index and search a real corpus on the built-in model
+#   make test          all tests that need no torch
+#   make test-export   the tests of the exporter (torch, CPU)
+#   make test-floors   the contract tests on the oldest grpcio and protobuf we claim
+#   make check         lint, types, import contracts, generated code, buf lint and breaking
+#   make protos        generate server/spladed/v1 from protos/
+#   make builtin       make the built-in bundle anew from models/spladed-tiny-en
+#   make goldens       make the exporter's goldens anew
+#   make bench         the benchmarks, into bench/results
+#   make wheel         dist/*.whl, proven in empty environments
+
+PYTHON ?= python3
+SERVER := .venv
+EXPORT := .venv-export
+PROTOS := .venv-protos
+FLOORS := .venv-floors
+BUF    := node_modules/.bin/buf
+BASELINE := tests/contract/baseline.binpb
+PIP    := -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test test-export test-floors check protos protos-check builtin goldens bench wheel clean
+
+demo: $(SERVER)/ready
+	$(SERVER)/bin/python demo/demo.py
+
+test: $(SERVER)/ready-dev
+	$(SERVER)/bin/python -m pytest --ignore=tests/export
+
+test-export: $(EXPORT)/ready
+	$(EXPORT)/bin/python -m pytest tests/export
+
+test-floors: $(FLOORS)/ready
+	$(FLOORS)/bin/python -m pytest tests/contract tests/unit/test_wire.py tests/unit/test_status.py
+
+check: $(SERVER)/ready-dev protos-check
+	$(SERVER)/bin/ruff check .
+	$(SERVER)/bin/ruff format --check .
+	$(SERVER)/bin/lint-imports
+	$(SERVER)/bin/pyright
+
+# The generator is pinned low and lives alone: its code then runs on a wide range of
+# runtimes, and its own protobuf never meets the server's.
+protos: $(PROTOS)/ready $(BUF)
+	$(PROTOS)/bin/python tools/protos.py generate server
+	$(PROTOS)/bin/python tools/protos.py describe build/contract.binpb
+	$(BUF) breaking build/contract.binpb --against $(BASELINE) --config buf.yaml
+	cp build/contract.binpb $(BASELINE)
+
+protos-check: $(PROTOS)/ready $(BUF)
+	$(PROTOS)/bin/python tools/protos.py drift server
+	$(PROTOS)/bin/python tools/protos.py describe build/contract.binpb
+	$(BUF) lint build/contract.binpb --config buf.yaml
+	$(BUF) breaking build/contract.binpb --against $(BASELINE) --config buf.yaml
+
+builtin: $(EXPORT)/ready
+	$(EXPORT)/bin/python -m spladed_export.builtin
+
+goldens: $(EXPORT)/ready
+	$(EXPORT)/bin/python -m spladed_export.goldens
+
+bench: $(EXPORT)/ready
+	$(EXPORT)/bin/python bench/head_memory.py
+
+wheel: $(SERVER)/ready-dev
+	rm -rf dist
+	$(SERVER)/bin/python -m build --wheel --outdir dist .
+	$(SERVER)/bin/python tools/wheel.py dist
+
+clean:
+	rm -rf $(SERVER) $(EXPORT) $(PROTOS) $(FLOORS) node_modules build dist
+
+$(SERVER)/ready: pyproject.toml constraints/server.txt
+	$(PYTHON) -m venv $(SERVER)
+	$(SERVER)/bin/python $(PIP) -c constraints/server.txt -e '.[server]'
+	touch $@
+
+$(SERVER)/ready-dev: $(SERVER)/ready
+	$(SERVER)/bin/python $(PIP) -c constraints/server.txt -e '.[server,dev]'
+	touch $@
+
+# torch first and pinned: an open range would pull a CUDA build of several gigabytes.
+$(EXPORT)/ready: pyproject.toml constraints/export.txt
+	$(PYTHON) -m venv $(EXPORT)
+	$(EXPORT)/bin/python $(PIP) torch==2.13.0
+	$(EXPORT)/bin/python $(PIP) -c constraints/export.txt -e '.[export,index,bench,dev]'
+	touch $@
+
+$(PROTOS)/ready: constraints/protos.txt
+	$(PYTHON) -m venv $(PROTOS)
+	$(PROTOS)/bin/python $(PIP) -r constraints/protos.txt
+	touch $@
+
+$(FLOORS)/ready: pyproject.toml constraints/floors.txt
+	$(PYTHON) -m venv $(FLOORS)
+	$(FLOORS)/bin/python $(PIP) -c constraints/floors.txt -e . pytest hypothesis
+	touch $@
+
+$(BUF): package.json
+	npm install --no-audit --no-fund --ignore-scripts
+	touch $@

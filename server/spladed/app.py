@@ -1,0 +1,133 @@
+"""The wiring: configuration in, a running server out. The one file that knows all rooms."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
+
+import uvloop
+
+from spladed.bundle import BUILTIN
+from spladed.config import Config, EncoderConfig
+from spladed.encoder.batch import BatchPolicy
+from spladed.encoder.encoder import Encoder
+from spladed.encoder.engine import Engine
+from spladed.errors import Mismatch
+from spladed.index.collections import Collections
+from spladed.ort import available_threads
+from spladed.rpc.encoder_service import EncoderService
+from spladed.rpc.encoding import Encoding, Encodings
+from spladed.rpc.index_service import IndexService, Threads
+from spladed.rpc.server import RpcServer
+
+__all__ = ["serve"]
+
+_LOG = logging.getLogger("spladed")
+
+
+def serve(config: Config, *, on_ready: Callable[[int], None] = lambda port: None) -> None:
+    """Serves until SIGTERM or SIGINT, then drains; `on_ready` is called with the port."""
+    uvloop.run(_serve(config, on_ready))
+
+
+async def _serve(config: Config, on_ready: Callable[[int], None]) -> None:
+    stopping = _stop_signals()
+    collections = Collections.open(Path(config.server.data)) if config.server.data else None
+    try:
+        encoder = _load_encoder(config)
+        engine = _start_engine(encoder, config.encoder)
+        try:
+            await _run(config, encoder, engine, collections, stopping, on_ready)
+        finally:
+            await asyncio.to_thread(engine.close)
+    finally:
+        if collections is not None:
+            collections.close()
+
+
+async def _run(
+    config: Config,
+    encoder: Encoder,
+    engine: Engine,
+    collections: Collections | None,
+    stopping: asyncio.Event,
+    on_ready: Callable[[int], None],
+) -> None:
+    tokenizing = _threads("tokenize", config.encoder.tokenizer_threads)
+    reading = _threads("read", config.index.search_threads or available_threads())
+    writing = _threads("write", config.index.write_threads)
+    name = encoder.bundle.manifest.name
+    encodings = Encodings([Encoding(name, encoder, engine, tokenizing, config.limits)])
+    index = None
+    if collections is not None:
+        index = IndexService(collections, encodings, Threads(reading, writing), config.limits)
+    encoder_service = EncoderService(encodings, config.limits)
+    server = RpcServer(
+        config.server.listen, encoder=encoder_service, index=index, limits=config.limits
+    )
+    await server.start()
+    _write_port(config.server.port_file, server.port)
+    _LOG.info("serving %s on port %d", name, server.port)
+    on_ready(server.port)
+    await stopping.wait()
+    _LOG.info("draining, at most %g s", config.server.drain_seconds)
+    await server.stop(config.server.drain_seconds)
+    for pool in (tokenizing, reading, writing):
+        await asyncio.to_thread(pool.shutdown)
+
+
+def _load_encoder(config: Config) -> Encoder:
+    settings = config.encoder
+    policy = BatchPolicy(
+        max_batch_tokens=settings.max_batch_tokens, max_query_batches=settings.max_query_batches
+    )
+    return Encoder.load(
+        config.server.bundle or BUILTIN,
+        device=settings.device,
+        threads=settings.threads,
+        policy=policy,
+    )
+
+
+def _start_engine(encoder: Encoder, settings: EncoderConfig) -> Engine:
+    loop = asyncio.get_running_loop()
+    return Engine(
+        encoder.session.run,
+        encoder.policy,
+        notify=loop.call_soon_threadsafe,
+        max_waiting_tokens=settings.max_waiting_tokens,
+    )
+
+
+def _threads(name: str, count: int) -> Executor:
+    return ThreadPoolExecutor(count, thread_name_prefix=f"spladed-{name}")
+
+
+def _stop_signals() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping
+
+
+def _write_port(path: str, port: int) -> None:
+    """Puts the port into a file at once and whole, for whoever waits for it to appear."""
+    if not path:
+        return
+    temporary = Path(f"{path}.{os.getpid()}")
+    try:
+        temporary.write_text(f"{port}\n", "ascii")
+        temporary.replace(path)
+    except OSError as error:
+        raise Mismatch(
+            f"cannot write the port file {path}: {error.strerror}; choose another with --port-file",
+            reason="PORT_FILE",
+            field="server.port_file",
+        ) from error

@@ -1,0 +1,168 @@
+"""Values as a person reads them (tables, bars) and as a script does (JSON lines)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from typing import TypeVar
+
+import numpy as np
+from google.protobuf import json_format
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+from rich.table import Table
+
+from spladed.bundle import Manifest
+from spladed.client.values import CollectionDescription, Document, Explanation, Hit
+from spladed.encoder.words import readable
+from spladed.sparse import SparseBatch
+from spladed.v1 import encoder_pb2
+
+__all__ = [
+    "explanation_json",
+    "hits_json",
+    "info_json",
+    "print_bundle",
+    "print_explanation",
+    "print_hits",
+    "print_info",
+    "print_rows",
+    "progress_line",
+    "rows_json",
+    "track",
+]
+
+_OUT = Console()
+_ERR = Console(stderr=True)
+_SHOWN_TERMS = 12
+_SHOWN_WORDS = 5
+
+T = TypeVar("T")
+
+
+def track(batches: Iterable[Sequence[T]], total: int | None) -> Iterator[Sequence[T]]:
+    """The batches, with a progress bar of their items on stderr if that is a terminal."""
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=_ERR, disable=not _ERR.is_terminal) as progress:
+        task = progress.add_task("", total=total)
+        for batch in batches:
+            yield batch
+            progress.advance(task, len(batch))
+
+
+def progress_line(message: str) -> None:
+    """One line on stderr."""
+    _ERR.print(message, highlight=False)
+
+
+def print_rows(documents: Sequence[Document], rows: SparseBatch, vocabulary: Sequence[str]) -> None:
+    """Each text with its heaviest terms."""
+    for document, (indices, values) in zip(documents, rows.rows(), strict=True):
+        heaviest = np.argsort(-values, kind="stable")[:_SHOWN_TERMS]
+        terms = "  ".join(
+            f"{readable(vocabulary[int(indices[each])])} {values[each]:.2f}" for each in heaviest
+        )
+        _OUT.print(f"[bold]{_short(document.text)}[/]  ({len(indices)} terms)", highlight=False)
+        _OUT.print(f"  {terms}", highlight=False, markup=False)
+
+
+def rows_json(documents: Sequence[Document], rows: SparseBatch) -> Iterator[str]:
+    """A JSON line a text: id, indices, values."""
+    for document, (indices, values) in zip(documents, rows.rows(), strict=True):
+        row = {"id": document.id, "indices": indices.tolist(), "values": values.tolist()}
+        yield json.dumps(row)
+
+
+def print_hits(query: str, hits: Sequence[Hit], explanations: Sequence[Explanation]) -> None:
+    """A table of hits with the words that matched."""
+    table = Table(title=query, title_justify="left", title_style="bold", expand=True)
+    table.add_column("score", justify="right", width=7)
+    table.add_column("id", max_width=36, overflow="ellipsis", no_wrap=True)
+    table.add_column("text", ratio=3)
+    table.add_column("because of", ratio=2)
+    for hit, explanation in zip(hits, explanations, strict=True):
+        words = ", ".join(f"{word} {part:.1f}" for word, part in explanation.words()[:_SHOWN_WORDS])
+        table.add_row(f"{hit.score:.2f}", hit.id, _plain(_short(hit.text, 160)), _plain(words))
+    _OUT.print(table)
+    if not hits:
+        _OUT.print("no document shares a term with this query")
+
+
+def hits_json(query: str, hits: Sequence[Hit]) -> str:
+    """One JSON line for a query and its hits."""
+    return json.dumps({"query": query, "hits": [asdict(hit) for hit in hits]}, ensure_ascii=False)
+
+
+def print_explanation(query: str, explanation: Explanation) -> None:
+    """A table of terms, and a bar for what each contributed."""
+    title = f"{query!r} -> {explanation.id}: {explanation.score:.4f}"
+    table = Table(title=_plain(title), title_justify="left", title_style="bold")
+    for column in ("word", "token", "query", "document", "contribution"):
+        table.add_column(column, justify="left" if column in ("word", "token") else "right")
+    table.add_column("")
+    most = max((term.contribution for term in explanation.terms), default=1.0)
+    for term in explanation.terms:
+        table.add_row(
+            _plain(term.word or str(term.term)),
+            _plain(term.token),
+            f"{term.query_weight:.3f}",
+            f"{term.document_weight:.3f}",
+            f"{term.contribution:.3f}",
+            "█" * round(24 * term.contribution / most),
+        )
+    _OUT.print(table)
+
+
+def explanation_json(explanation: Explanation) -> str:
+    """One JSON line for an explanation."""
+    return json.dumps(asdict(explanation), ensure_ascii=False)
+
+
+def print_info(
+    target: str,
+    info: encoder_pb2.GetInfoResponse,
+    collections: Sequence[CollectionDescription],
+) -> None:
+    """The server's bundles and collections."""
+    _OUT.print(f"spladed {info.version} at {target}", highlight=False)
+    bundles = Table("bundle", "source", "licence", "precision", "terms", "lengths q/d", "space")
+    for each in info.bundles:
+        lengths = f"{each.query_max_length}/{each.document_max_length}"
+        bundles.add_row(
+            each.name, each.source, each.licence, f"{each.precision}, {each.target}",
+            str(each.dimension), lengths, each.space_id,
+        )  # fmt: skip
+    _OUT.print(bundles)
+    table = Table("collection", "documents", "generation", "bundle", "weights")
+    for collection in collections:
+        table.add_row(
+            collection.name, str(collection.documents), str(collection.generation),
+            collection.bundle or "(vectors)", collection.weight_format,
+        )  # fmt: skip
+    _OUT.print(table if collections else "no collections")
+
+
+def info_json(
+    info: encoder_pb2.GetInfoResponse, collections: Sequence[CollectionDescription]
+) -> str:
+    """One JSON line for everything."""
+    server = json_format.MessageToDict(info, preserving_proto_field_name=True)
+    return json.dumps(server | {"collections": [asdict(each) for each in collections]})
+
+
+def print_bundle(manifest: Manifest, path: str) -> None:
+    """What was exported, and what verification measured."""
+    _OUT.print(f"{path}: {manifest.name}, {manifest.precision} for {manifest.target}")
+    _OUT.print(f"space  {manifest.space_id}\nbundle {manifest.bundle_id}", highlight=False)
+    _OUT.print_json(json.dumps(dict(manifest.verification)))
+
+
+def _short(text: str, most: int = 80) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def _plain(text: str) -> str:
+    """Text with rich's markup characters kept as they are."""
+    return text.replace("[", r"\[")

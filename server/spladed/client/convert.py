@@ -1,0 +1,172 @@
+"""Client values <-> protobuf."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from google.protobuf import json_format, struct_pb2
+
+from spladed.client.values import (
+    CollectionDescription,
+    Document,
+    Encoded,
+    Explanation,
+    Found,
+    Hit,
+    Kind,
+    SearchResult,
+    TermContribution,
+    WeightFormat,
+)
+from spladed.errors import InvalidInput
+from spladed.rpc.wire import read_batch, view, write_batch
+from spladed.sparse import SparseBatch
+from spladed.v1 import encoder_pb2, index_pb2
+
+__all__ = [
+    "KINDS",
+    "LONG_TEXTS",
+    "WEIGHT_FORMATS",
+    "choose",
+    "read_collection",
+    "read_encoded",
+    "read_explanation",
+    "read_found",
+    "read_search",
+    "write_upsert",
+]
+
+KINDS: dict[Kind | None, encoder_pb2.Kind] = {
+    None: encoder_pb2.KIND_UNSPECIFIED,
+    "query": encoder_pb2.KIND_QUERY,
+    "document": encoder_pb2.KIND_DOCUMENT,
+}
+LONG_TEXTS = {
+    "truncate": encoder_pb2.LONG_TEXT_TRUNCATE,
+    "refuse": encoder_pb2.LONG_TEXT_REFUSE,
+    "chunk_max": encoder_pb2.LONG_TEXT_CHUNK_MAX,
+}
+WEIGHT_FORMATS: dict[WeightFormat, index_pb2.WeightFormat] = {
+    "fixed16": index_pb2.WEIGHT_FORMAT_FIXED16,
+    "float32": index_pb2.WEIGHT_FORMAT_FLOAT32,
+}
+
+
+def choose(choices: dict[Any, Any], found: object, name: str) -> Any:
+    """The enum value of a word; raises InvalidInput that lists the words."""
+    if found not in choices:
+        words = ", ".join(repr(word) for word in choices if word is not None)
+        raise InvalidInput(f"{name} is {found!r}; expected {words}", reason="ENUM", field=name)
+    return choices[found]
+
+
+def read_encoded(message: encoder_pb2.EncodeResponse) -> Encoded:
+    """An EncodeResponse as values."""
+    return Encoded(
+        read_batch(message.vectors, "vectors"),
+        list(message.token_counts),
+        list(message.truncated),
+        message.space_id,
+        message.bundle_id,
+    )
+
+
+def write_upsert(
+    collection: str,
+    documents: Sequence[Document],
+    vectors: SparseBatch | None,
+    options: encoder_pb2.EncodeOptions,
+) -> Any:
+    """An UpsertRequest, its arrays handed over as bytes."""
+    plain = index_pb2.UpsertRequest(
+        collection=collection,
+        documents=[_write_document(document) for document in documents],
+        options=options,
+    )
+    request = view.UpsertRequest.FromString(plain.SerializeToString())
+    if vectors is not None:
+        request.vectors.CopyFrom(write_batch(vectors))
+    return request
+
+
+def _write_document(document: Document) -> index_pb2.Document:
+    message = index_pb2.Document(id=document.id, text=document.text)
+    if document.vector_row is not None:
+        message.vector_row = document.vector_row
+    if document.metadata:
+        message.metadata.CopyFrom(_write_struct(document))
+    return message
+
+
+def _write_struct(document: Document) -> struct_pb2.Struct:
+    try:
+        return json_format.ParseDict(dict(document.metadata), struct_pb2.Struct())
+    except (json_format.ParseError, TypeError) as error:
+        raise InvalidInput(
+            f"metadata of document {document.id!r} is not JSON: {error}",
+            reason="METADATA",
+            field="documents.metadata",
+        ) from error
+
+
+def read_collection(message: index_pb2.Collection) -> CollectionDescription:
+    """A Collection as values."""
+    settings = message.settings
+    fixed = settings.weight_format == index_pb2.WEIGHT_FORMAT_FIXED16
+    return CollectionDescription(
+        name=message.name,
+        bundle=settings.bundle,
+        dimension=settings.dimension,
+        space_id=settings.space_id,
+        weight_format="fixed16" if fixed else "float32",
+        stores_text=not settings.discard_text,
+        documents=message.documents,
+        generation=message.generation,
+    )
+
+
+def read_found(message: index_pb2.GetResponse) -> Found:
+    """A GetResponse as values."""
+    documents = [
+        Document(
+            each.id,
+            each.text,
+            each.vector_row if each.HasField("vector_row") else None,
+            json_format.MessageToDict(each.metadata),
+        )
+        for each in message.documents
+    ]
+    vectors = read_batch(message.vectors, "vectors") if message.HasField("vectors") else None
+    return Found(documents, vectors, list(message.missing_ids), message.generation)
+
+
+def read_search(message: index_pb2.SearchResponse) -> SearchResult:
+    """A SearchResponse as values."""
+    hits = [
+        [
+            Hit(each.id, each.score, each.document.text,
+                json_format.MessageToDict(each.document.metadata))
+            for each in result.hits
+        ]
+        for result in message.results
+    ]  # fmt: skip
+    return SearchResult(
+        hits, message.generation, list(message.token_counts), list(message.truncated)
+    )
+
+
+def read_explanation(message: index_pb2.Explanation) -> Explanation:
+    """An Explanation as values."""
+    terms = [
+        TermContribution(
+            each.term,
+            each.token,
+            each.word,
+            each.query_weight,
+            each.document_weight,
+            each.contribution,
+        )
+        for each in message.terms
+    ]
+    return Explanation(message.id, message.score, terms)

@@ -1,0 +1,236 @@
+"""How does the server run? One TOML file; the environment over it; flags over both.
+
+    [server]
+    listen = "127.0.0.1:50051"        # SPLADED_SERVER_LISTEN, --listen
+    ...
+
+One small dataclass a section, validated where it is built; units stand in the names. An
+unknown section or key is an error, in the file and in the environment alike. This is the
+only file that reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from spladed.errors import InvalidInput, NotFound
+
+__all__ = ["Config", "EncoderConfig", "IndexConfig", "Limits", "ServerConfig", "load_config"]
+
+_PREFIX = "SPLADED"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """[server]: where it listens and what it serves.
+
+    listen:        HOST:PORT; port 0 takes a free one. Loopback by default: there is no
+                   authentication, so being reachable is a decision.
+    bundle:        "builtin", or a bundle folder
+    data:          folder of the collections; empty serves encoding alone
+    port_file:     written with the port once the server is ready; empty writes none
+    drain_seconds: what calls in hand get after SIGTERM. Kubernetes kills after 30.
+    log_level:     "debug", "info", "warning" or "error"
+    """
+
+    listen: str = "127.0.0.1:50051"
+    bundle: str = "builtin"
+    data: str = ""
+    port_file: str = ""
+    drain_seconds: float = 20.0
+    log_level: str = "info"
+
+    def __post_init__(self) -> None:
+        host, _, port = self.listen.rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65_535:
+            raise _wrong("server.listen", self.listen, "HOST:PORT, as 127.0.0.1:50051")
+        _at_least("server.drain_seconds", self.drain_seconds, 0)
+        if self.log_level not in ("debug", "info", "warning", "error"):
+            raise _wrong("server.log_level", self.log_level, "debug, info, warning or error")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """[limits]: what one call may not exceed.
+
+    max_texts:         in a request
+    max_text_bytes:    UTF-8, of one text; 256 KiB is some 60,000 tokens, a hundred times
+                       what a model reads
+    max_request_bytes: of a request's message
+    max_reply_bytes:   of a reply's message; 4 MiB is what gRPC clients accept unasked
+    max_hits:          k of a search
+    max_documents:     in an Upsert; ids in a Delete, Get or Explain
+    """
+
+    max_texts: int = 1_024
+    max_text_bytes: int = 262_144
+    max_request_bytes: int = 16_777_216
+    max_reply_bytes: int = 4_194_304
+    max_hits: int = 10_000
+    max_documents: int = 1_024
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            _at_least(f"limits.{each.name}", getattr(self, each.name), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderConfig:
+    """[encoder]: the device and the batches.
+
+    device:             "cpu"
+    threads:            of onnxruntime within a batch; 0 takes the cores of this process
+    tokenizer_threads:  calls that tokenize side by side
+    max_batch_tokens:   rows x padded length of one batch
+    max_waiting_tokens: what may wait; beyond it calls get RESOURCE_EXHAUSTED
+    max_query_batches:  batches of queries in a row while documents wait
+    """
+
+    device: str = "cpu"
+    threads: int = 0
+    tokenizer_threads: int = 1
+    max_batch_tokens: int = 4_096
+    max_waiting_tokens: int = 1_048_576
+    max_query_batches: int = 8
+
+    def __post_init__(self) -> None:
+        _at_least("encoder.threads", self.threads, 0)
+        names = ("tokenizer_threads", "max_batch_tokens", "max_waiting_tokens", "max_query_batches")
+        for name in names:
+            _at_least(f"encoder.{name}", getattr(self, name), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexConfig:
+    """[index]: threads of the index.
+
+    search_threads: searches, gets and explains side by side; 0 takes the cores
+    write_threads:  upserts and deletes side by side, one a collection at a time
+    """
+
+    search_threads: int = 0
+    write_threads: int = 4
+
+    def __post_init__(self) -> None:
+        _at_least("index.search_threads", self.search_threads, 0)
+        _at_least("index.write_threads", self.write_threads, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All sections."""
+
+    server: ServerConfig = field(default_factory=ServerConfig)
+    limits: Limits = field(default_factory=Limits)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    index: IndexConfig = field(default_factory=IndexConfig)
+
+
+_SECTIONS: dict[str, type[Any]] = {
+    "server": ServerConfig,
+    "limits": Limits,
+    "encoder": EncoderConfig,
+    "index": IndexConfig,
+}
+
+
+def load_config(
+    path: str | Path | None = None,
+    *,
+    flags: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Config:
+    """The configuration: defaults, then the file, then the environment, then the flags.
+
+    flags are named "section.key"; a None means the flag was not given. Raises InvalidInput
+    that names the section, the key, where it stood, what was found and what is expected.
+    """
+    values: dict[str, dict[str, Any]] = {name: {} for name in _SECTIONS}
+    if path is not None:
+        _merge(values, _read_file(Path(path)), str(path))
+    _merge(values, _read_environment(os.environ if environment is None else environment), "")
+    _merge(values, _read_flags(flags or {}), "")
+    return Config(**{name: cls(**values[name]) for name, cls in _SECTIONS.items()})
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise NotFound(
+            f"cannot read the configuration {path}: {error.strerror}", reason="CONFIG_FILE",
+            field="config",
+        ) from error  # fmt: skip
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(
+            f"{path} is not TOML: {error}", reason="CONFIG_FILE", field="config"
+        ) from error
+
+
+def _read_environment(environment: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """SPLADED_SECTION_KEY variables of known sections, converted to their key's type."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, text in environment.items():
+        prefix, _, rest = name.partition("_")
+        section, _, key = rest.lower().partition("_")
+        if prefix == _PREFIX and section in _SECTIONS and key:
+            found.setdefault(section, {})[key] = _convert(section, key, text, name)
+    return found
+
+
+def _convert(section: str, key: str, text: str, variable: str) -> object:
+    default = _defaults(section).get(key, text)
+    try:
+        return type(default)(text)
+    except ValueError as error:
+        raise _wrong(variable, text, f"a number ({type(default).__name__})") from error
+
+
+def _read_flags(flags: Mapping[str, object]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for name, value in flags.items():
+        section, _, key = name.partition(".")
+        if value is not None:
+            found.setdefault(section, {})[key] = value
+    return found
+
+
+def _merge(values: dict[str, dict[str, Any]], layer: Mapping[str, Any], where: str) -> None:
+    prefix = f"{where}: " if where else ""
+    for section, entries in layer.items():
+        if section not in _SECTIONS or not isinstance(entries, Mapping):
+            expected = ", ".join(f"[{name}]" for name in _SECTIONS)
+            raise _wrong(f"{prefix}[{section}]", section, f"one of the sections {expected}")
+        defaults = _defaults(section)
+        for key, value in entries.items():
+            if key not in defaults:
+                raise _wrong(f"{prefix}{section}.{key}", key, f"one of {', '.join(defaults)}")
+            values[section][key] = _typed(f"{prefix}{section}.{key}", value, defaults[key])
+
+
+def _typed(where: str, value: object, default: object) -> object:
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not type(default):
+        raise _wrong(where, value, f"a value of type {type(default).__name__}")
+    return value
+
+
+def _defaults(section: str) -> dict[str, Any]:
+    return {each.name: each.default for each in fields(_SECTIONS[section])}
+
+
+def _at_least(name: str, value: float, least: float) -> None:
+    if value < least:
+        raise _wrong(name, value, f"at least {least:g}")
+
+
+def _wrong(name: str, found: object, expected: str) -> InvalidInput:
+    return InvalidInput(
+        f"{name} is {found!r}; expected {expected}", reason="CONFIG", field=name.rpartition(" ")[2]
+    )

@@ -1,0 +1,88 @@
+"""What a request may ask of the index, checked before any work is done."""
+
+from __future__ import annotations
+
+from spladed.errors import InvalidInput, Mismatch, Unavailable, Unimplemented
+from spladed.index.collection import Collection
+from spladed.v1 import index_pb2 as pb
+
+__all__ = [
+    "check_count",
+    "check_dimension",
+    "check_generation",
+    "check_search_built",
+    "check_settings_built",
+]
+
+
+def check_count(found: int, field: str, most: int) -> None:
+    """Raises InvalidInput unless 1 <= found <= most."""
+    if not 1 <= found <= most:
+        raise InvalidInput(
+            f"{field} has {found} entries; expected 1 to {most} in one request",
+            reason="COUNT",
+            field=field,
+        )
+
+
+def check_dimension(found: int, expected: int, bundle: str) -> None:
+    """Raises Mismatch for a dimension that is set and not the bundle's."""
+    if found not in (0, expected):
+        raise Mismatch(
+            f"settings.dimension is {found}; the bundle {bundle!r} has {expected} terms: leave "
+            "it 0, or leave the bundle empty for a collection of bare vectors",
+            reason="DIMENSION",
+            field="settings.dimension",
+        )
+
+
+def check_generation(collection: Collection, wanted: int) -> None:
+    """Raises Unavailable when the collection has not reached this generation."""
+    if collection.generation < wanted:
+        raise Unavailable(
+            f"min_generation is {wanted}; this server is at {collection.generation}",
+            reason="GENERATION_NOT_REACHED",
+            field="min_generation",
+            retry_after_seconds=0.1,
+        )
+
+
+def check_search_built(request: pb.SearchRequest) -> None:
+    """Raises Unimplemented for what the contract has and this version has not."""
+    if request.HasField("filter"):
+        raise _not_built("filter", "leave it unset")
+    if request.mode == pb.SEARCH_MODE_APPROXIMATE:
+        raise _not_built("mode", "use SEARCH_MODE_EXACT")
+    if request.mode not in (pb.SEARCH_MODE_UNSPECIFIED, pb.SEARCH_MODE_EXACT):
+        raise InvalidInput(
+            f"mode is {request.mode}; expected a value of SearchMode", reason="ENUM", field="mode"
+        )
+    check_projection_built(request.projection)
+    if request.projection.vectors:
+        raise InvalidInput(
+            "projection.vectors is set; vectors come only with Get",
+            reason="PROJECTION",
+            field="projection.vectors",
+        )
+
+
+def check_projection_built(projection: pb.Projection) -> None:
+    """Raises Unimplemented for declared fields."""
+    if projection.fields:
+        raise _not_built("projection.fields", "use metadata")
+
+
+def check_settings_built(settings: pb.CollectionSettings) -> None:
+    """Raises Unimplemented for settings that this version has not."""
+    if settings.fields:
+        raise _not_built("settings.fields", "use metadata")
+    if settings.scoring.WhichOneof("formula") not in (None, "dot"):
+        raise _not_built("settings.scoring", "use dot")
+
+
+def _not_built(field: str, instead: str) -> Unimplemented:
+    return Unimplemented(
+        f"{field} is in the contract and not built in this version; {instead}",
+        reason="NOT_BUILT",
+        field=field,
+    )

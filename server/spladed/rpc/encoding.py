@@ -1,0 +1,161 @@
+"""Texts of a call -> rows: validate, tokenize off the event loop, queue, await."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from spladed.bundle import Kind, Manifest
+from spladed.config import Limits
+from spladed.encoder.encoder import Encoder
+from spladed.encoder.engine import Engine
+from spladed.encoder.tokenize import NAME, LongText, TokenizedText
+from spladed.errors import InvalidInput, NotFound, Unimplemented
+from spladed.sparse import SparseBatch
+from spladed.v1 import encoder_pb2 as pb
+
+__all__ = ["EncodedTexts", "Encoding", "Encodings"]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedTexts:
+    """Rows and what the tokenizer says of each text."""
+
+    vectors: SparseBatch
+    token_counts: list[int]
+    truncated: list[bool]
+
+
+class Encoding:
+    """One bundle that is served: its encoder, the engine's queue, the tokenizer's threads."""
+
+    def __init__(
+        self, name: str, encoder: Encoder, engine: Engine, tokenizing: Executor, limits: Limits
+    ) -> None:
+        self.name = name
+        self.encoder = encoder
+        self.vocabulary = encoder.tokenizer.vocabulary()
+        self._engine = engine
+        self._tokenizing = tokenizing
+        self._limits = limits
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the bundle says of itself."""
+        return self.encoder.bundle.manifest
+
+    async def encode(
+        self,
+        texts: Sequence[str],
+        options: pb.EncodeOptions,
+        kind: Kind,
+        *,
+        name: Callable[[int], str] = NAME,
+    ) -> EncodedTexts:
+        """Rows of the texts, in order; cancelling the caller drops what has not run yet."""
+        _check_built(options)
+        tokenized = await self.tokenize(texts, options, kind, name=name)
+        answer: asyncio.Future[SparseBatch] = asyncio.get_running_loop().create_future()
+        self._engine.submit(tokenized, kind, answer)
+        vectors = await answer
+        return EncodedTexts(
+            vectors,
+            [len(text.ids) for text in tokenized],
+            [text.truncated for text in tokenized],
+        )
+
+    async def tokenize(
+        self,
+        texts: Sequence[str],
+        options: pb.EncodeOptions,
+        kind: Kind,
+        *,
+        name: Callable[[int], str] = NAME,
+    ) -> list[TokenizedText]:
+        """Token ids of the texts, after the limits of a call were checked.
+
+        name: what errors call the text at a position
+        """
+        _check_texts(texts, self._limits, name)
+        long_text = _long_text(options)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._tokenizing,
+            lambda: self.encoder.tokenize(
+                texts, kind=kind, max_length=options.max_length, long_text=long_text, name=name
+            ),
+        )
+
+
+class Encodings:
+    """The bundles that are served, by name; the first is the default."""
+
+    def __init__(self, encodings: Sequence[Encoding]) -> None:
+        self._by_name = {encoding.name: encoding for encoding in encodings}
+
+    def all(self) -> list[Encoding]:
+        """Every encoding, the default one first."""
+        return list(self._by_name.values())
+
+    def get(self, name: str, field: str) -> Encoding:
+        """The encoding of that name, or the default for an empty name."""
+        if not name:
+            return next(iter(self._by_name.values()))
+        if name not in self._by_name:
+            raise NotFound(
+                f"{field}: no bundle {name!r} here; loaded: {', '.join(self._by_name)}",
+                reason="BUNDLE_NOT_FOUND",
+                field=field,
+            )
+        return self._by_name[name]
+
+
+def _check_texts(texts: Sequence[str], limits: Limits, name: Callable[[int], str]) -> None:
+    if not texts:
+        raise InvalidInput(
+            "texts is empty; send at least one text", reason="TEXTS_MISSING", field="texts"
+        )
+    if len(texts) > limits.max_texts:
+        raise InvalidInput(
+            f"texts has {len(texts)} entries, more than max_texts {limits.max_texts}; send "
+            "them in several requests",
+            reason="TOO_MANY_TEXTS",
+            field="texts",
+        )
+    for number, text in enumerate(texts):
+        # A character has at most four bytes: most texts need no encoding to be judged.
+        if len(text) * 4 > limits.max_text_bytes and len(text.encode()) > limits.max_text_bytes:
+            raise InvalidInput(
+                f"{name(number)} has {len(text.encode())} bytes, more than max_text_bytes "
+                f"{limits.max_text_bytes}; split it",
+                reason="TEXT_TOO_LARGE",
+                field=name(number),
+            )
+
+
+def _long_text(options: pb.EncodeOptions) -> LongText:
+    if options.long_text == pb.LONG_TEXT_REFUSE:
+        return "refuse"
+    if options.long_text in (pb.LONG_TEXT_UNSPECIFIED, pb.LONG_TEXT_TRUNCATE):
+        return "truncate"
+    if options.long_text == pb.LONG_TEXT_CHUNK_MAX:
+        raise Unimplemented(
+            "options.long_text CHUNK_MAX is not built in this version; use TRUNCATE or REFUSE",
+            reason="NOT_BUILT",
+            field="options.long_text",
+        )
+    raise InvalidInput(
+        f"options.long_text is {options.long_text}; expected a value of LongText",
+        reason="ENUM",
+        field="options.long_text",
+    )
+
+
+def _check_built(options: pb.EncodeOptions) -> None:
+    if options.HasField("pruning") and options.pruning != pb.Pruning():
+        raise Unimplemented(
+            "options.pruning is not built in this version; leave it unset",
+            reason="NOT_BUILT",
+            field="options.pruning",
+        )

@@ -1,0 +1,207 @@
+"""The Index service: collections of documents, searched and explained."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from spladed.config import Limits
+from spladed.errors import InvalidInput
+from spladed.index.collections import Collections
+from spladed.index.values import CollectionSettings
+from spladed.rpc.checks import (
+    check_count,
+    check_dimension,
+    check_generation,
+    check_projection_built,
+    check_search_built,
+    check_settings_built,
+)
+from spladed.rpc.documents import (
+    read_documents,
+    read_weight_format,
+    write_collection,
+    write_found,
+    write_hits,
+)
+from spladed.rpc.encoding import Encodings
+from spladed.rpc.explained import write_explanations
+from spladed.rpc.order import AdmissionOrder
+from spladed.rpc.rows import Rows
+from spladed.rpc.wire import view
+from spladed.v1 import index_pb2 as pb
+
+__all__ = ["IndexService", "Threads"]
+
+T = TypeVar("T")
+_DEFAULT_K = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """Where the index works: searches must not stand behind writes that wait for a disk."""
+
+    reading: Executor
+    writing: Executor
+
+
+class IndexService:
+    """The methods of spladed.v1.Index that are built."""
+
+    def __init__(
+        self, collections: Collections, encodings: Encodings, threads: Threads, limits: Limits
+    ) -> None:
+        self._collections = collections
+        self._encodings = encodings
+        self._rows = Rows(encodings, limits)
+        self._threads = threads
+        self._limits = limits
+        self._order = AdmissionOrder()
+
+    async def create_collection(self, request: pb.CreateCollectionRequest) -> Any:
+        """Makes an empty collection."""
+        settings = self._settings(request.settings)
+        create = partial(self._collections.create, request.name, settings)
+        collection = await asyncio.shield(self._write(create))
+        return pb.CreateCollectionResponse(collection=write_collection(request.name, collection))
+
+    async def delete_collection(self, request: pb.DeleteCollectionRequest) -> Any:
+        """Removes a collection."""
+        await asyncio.shield(self._write(partial(self._collections.delete, request.name)))
+        return pb.DeleteCollectionResponse()
+
+    async def list_collections(self, _: pb.ListCollectionsRequest) -> Any:
+        """All collections, by name."""
+        names = sorted(self._collections.names())
+        collections = [write_collection(name, self._collections.get(name)) for name in names]
+        return pb.ListCollectionsResponse(collections=collections)
+
+    async def get_collection(self, request: pb.GetCollectionRequest) -> Any:
+        """One collection."""
+        collection = self._collections.get(request.name)
+        return pb.GetCollectionResponse(collection=write_collection(request.name, collection))
+
+    async def upsert(self, request: pb.UpsertRequest) -> Any:
+        """Adds or replaces documents; durable and visible when this returns."""
+        collection = self._collections.get(request.collection)
+        check_count(len(request.documents), "documents", self._limits.max_documents)
+        documents = read_documents(request.documents)
+        ids = [document.id for document in documents]
+        async with self._order.turn(request.collection, ids) as turn:
+            rows, bundle_id = await self._rows.documents(collection, request)
+            await turn.come()
+            write = partial(collection.upsert, documents, rows.vectors, bundle_id=bundle_id)
+            generation = await turn.commit(self._write(write))
+        return pb.UpsertResponse(
+            generation=generation, token_counts=rows.token_counts, truncated=rows.truncated
+        )
+
+    async def delete(self, request: pb.DeleteRequest) -> Any:
+        """Deletes by id."""
+        collection = self._collections.get(request.collection)
+        check_count(len(request.ids), "ids", self._limits.max_documents)
+        ids = list(request.ids)
+        async with self._order.turn(request.collection, ids) as turn:
+            await turn.come()
+            write = partial(collection.delete, ids)
+            deleted, generation = await turn.commit(self._write(write))
+        return pb.DeleteResponse(deleted=deleted, generation=generation)
+
+    async def get(self, request: pb.GetRequest) -> Any:
+        """Documents by id."""
+        collection = self._collections.get(request.collection)
+        check_count(len(request.ids), "ids", self._limits.max_documents)
+        check_projection_built(request.projection)
+        check_generation(collection, request.min_generation)
+        wanted = request.projection
+        with_documents = wanted.text or wanted.metadata
+        found = await self._read(
+            partial(
+                collection.get,
+                list(request.ids),
+                with_vectors=wanted.vectors,
+                with_documents=with_documents,
+            )
+        )
+        return write_found(found, wanted)
+
+    async def search(self, request: pb.SearchRequest) -> Any:
+        """The best documents for each query."""
+        collection = self._collections.get(request.collection)
+        check_search_built(request)
+        k = self._check_k(request.k)
+        queries = await self._rows.queries(collection, request)
+        check_generation(collection, request.min_generation)
+        wanted = request.projection
+        with_documents = wanted.text or wanted.metadata
+        search = partial(collection.search, queries.vectors, k, with_documents=with_documents)
+        results, generation = await self._read(search)
+        return view.SearchResponse(
+            results=[write_hits(hits, wanted) for hits in results],
+            generation=generation,
+            token_counts=queries.token_counts,
+            truncated=queries.truncated,
+        )
+
+    async def explain(self, request: pb.ExplainRequest) -> Any:
+        """What each term contributed."""
+        collection = self._collections.get(request.collection)
+        check_count(len(request.ids), "ids", self._limits.max_documents)
+        query = await self._rows.explained(collection, request)
+        check_generation(collection, request.min_generation)
+        ids = list(request.ids)
+        explanations = await self._read(partial(collection.explain, query, ids))
+        found = await self._read(partial(collection.get, ids, with_documents=True))
+        texts = {document.id: document.text for document in found.documents}
+        knows_words = bool(collection.settings.space_id)
+        encoding = self._rows.encoding(collection, request.options) if knows_words else None
+        return pb.ExplainResponse(
+            explanations=write_explanations(explanations, request.text, texts, encoding),
+            generation=found.generation,
+        )
+
+    async def get_stats(self, request: pb.GetStatsRequest) -> Any:
+        """Sizes and counts."""
+        stats = await self._read(self._collections.get(request.collection).stats)
+        return pb.GetStatsResponse(
+            documents=stats.documents,
+            deleted_documents=stats.deleted,
+            weights=stats.nnz,
+            segments=stats.segments,
+            disk_bytes=stats.disk_bytes,
+            memory_bytes=stats.memory_bytes,
+            generation=stats.generation,
+        )
+
+    def _settings(self, settings: pb.CollectionSettings) -> CollectionSettings:
+        check_settings_built(settings)
+        space, bundle, dimension = "", "", settings.dimension
+        if settings.bundle or not dimension:
+            encoding = self._encodings.get(settings.bundle, "settings.bundle")
+            space, bundle = encoding.manifest.space_id, encoding.name
+            dimension = encoding.manifest.model.vocabulary_size
+            check_dimension(settings.dimension, dimension, bundle)
+        return CollectionSettings(
+            dimension=dimension,
+            space_id=space,
+            bundle=bundle,
+            weight_format=read_weight_format(settings),
+            store_text=not settings.discard_text,
+        )
+
+    def _check_k(self, k: int) -> int:
+        if k > self._limits.max_hits:
+            raise InvalidInput(
+                f"k is {k}, more than max_hits {self._limits.max_hits}", reason="K", field="k"
+            )
+        return k or _DEFAULT_K
+
+    async def _read(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads.reading, work)
+
+    def _write(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        return asyncio.get_running_loop().run_in_executor(self._threads.writing, work)

@@ -1,0 +1,78 @@
+"""A grpc.aio server with the three services, health and reflection on it."""
+
+from __future__ import annotations
+
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from spladed.config import Limits
+from spladed.errors import Mismatch
+from spladed.rpc.encoder_service import EncoderService
+from spladed.rpc.index_service import IndexService
+from spladed.rpc.mount import mount
+from spladed.v1 import admin_pb2, encoder_pb2, index_pb2
+
+__all__ = ["RpcServer"]
+
+_ENCODER = encoder_pb2.DESCRIPTOR.services_by_name["Encoder"]
+_INDEX = index_pb2.DESCRIPTOR.services_by_name["Index"]
+_ADMIN = admin_pb2.DESCRIPTOR.services_by_name["Admin"]
+_NAMES = ("", *(service.full_name for service in (_ENCODER, _INDEX, _ADMIN)))
+
+
+class RpcServer:
+    """Takes its port when it is made, serves from `start` until `stop`.
+
+    Without an `index` service, all methods of Index answer UNIMPLEMENTED.
+    Raises Mismatch when the address cannot be had.
+    """
+
+    def __init__(
+        self, listen: str, *, encoder: EncoderService, index: IndexService | None, limits: Limits
+    ) -> None:
+        self._server = grpc.aio.server(options=_options(limits))
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # set at import
+        mount(self._server, _ENCODER, encoder, limits)
+        mount(self._server, _INDEX, index, limits)
+        mount(self._server, _ADMIN, None, limits)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        names = (*_NAMES[1:], health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+        self.port = self._bind(listen)
+
+    async def start(self) -> None:
+        """Begins to accept calls; health says SERVING."""
+        await self._server.start()
+        for name in _NAMES:
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    async def stop(self, drain_seconds: float) -> None:
+        """Health says NOT_SERVING, new calls are refused, calls in hand get this long."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(drain_seconds)
+
+    def _bind(self, listen: str) -> int:
+        try:
+            return self._server.add_insecure_port(listen)
+        except RuntimeError as error:
+            raise Mismatch(
+                f"cannot listen on {listen}: the address is in use or not of this machine; "
+                "stop the other server, or choose another with --listen",
+                reason="ADDRESS_IN_USE",
+                field="server.listen",
+            ) from error
+
+
+def _options(limits: Limits) -> list[tuple[str, int]]:
+    return [
+        # Two servers on one port would share its traffic unnoticed.
+        ("grpc.so_reuseport", 0),
+        # Room for `mount` to refuse, by name, what is somewhat over the limit.
+        ("grpc.max_receive_message_length", limits.max_request_bytes * 2),
+        ("grpc.max_send_message_length", -1),
+        # Clients behind load balancers ping; a server that has not said so hangs up on them.
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        # grpc.max_concurrent_streams stays unset: beyond it calls fail as UNAVAILABLE.
+    ]
