@@ -194,8 +194,12 @@ class Catalog:
             )
 
     def _read_settings(self) -> CollectionSettings:
-        (settings,) = self._writer.execute("SELECT settings FROM collection").fetchone()
-        return CollectionSettings(**json.loads(settings))
+        row = self._writer.execute("SELECT settings FROM collection").fetchone()
+        try:
+            return CollectionSettings(**json.loads(row[0]))
+        except (TypeError, ValueError, SpladedError) as error:
+            message = f"{self._path} has settings that cannot be read: {error}"
+            raise Corrupt(message, reason="CATALOG") from error
 
     def _translated(self) -> AbstractContextManager[None]:
         return _translating(self._path)
@@ -209,6 +213,10 @@ def _translating(path: Path) -> Iterator[None]:
         raise _translation(error, path) from error
 
 
+def _has_code(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", None) is not None
+
+
 def _translation(error: sqlite3.Error, path: Path) -> SpladedError:
     """SQLite's error as one of ours; extended codes carry the primary one in their low byte."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
@@ -217,6 +225,7 @@ def _translation(error: sqlite3.Error, path: Path) -> SpladedError:
         return Exhausted(f"{message}: make room, then send it again", reason="DISK_FULL")
     if code in _STORAGE:
         return Unavailable(f"{path}: {error}; nothing was written", reason="STORAGE")
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    undecodable = isinstance(error, sqlite3.OperationalError) and not _has_code(error)
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or undecodable:
         return Corrupt(f"{path} is not a sound SQLite file: {error}", reason="CATALOG")
     return Internal(f"{path}: {error}; this is a bug", reason="BUG")

@@ -42,20 +42,13 @@ class Collections:
             raise
 
     @classmethod
-    def open(cls, folder: str | Path) -> Self:
+    def open(cls, path: str | Path) -> Self:
         """The collections in this folder, which is made if it is not there.
 
         Raises Unavailable FOLDER_HELD that names the holder, or FOLDER_NOT_WRITABLE.
         """
-        path = Path(folder)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise Unavailable(
-                f"{path} cannot be made: {error.strerror}; give a folder that this user may write",
-                reason="FOLDER_NOT_WRITABLE",
-            ) from error
-        return cls(path)
+        folder.ensure(Path(path))
+        return cls(Path(path))
 
     def close(self) -> None:
         """Close every collection and let the folder go; closing twice is fine."""

@@ -10,17 +10,32 @@ from uuid import uuid4
 
 from spladed.errors import AlreadyExists, Unavailable
 
-__all__ = ["make", "remove", "size", "sweep"]
+__all__ = ["ensure", "make", "remove", "size", "sweep"]
 
 # No collection's name starts with a dot.
 _UNFINISHED = (".making-", ".removing-")
 
 
+def ensure(path: Path) -> None:
+    """The folder `path` and those above it, durable; raises Unavailable FOLDER_NOT_WRITABLE."""
+    missing = [one for one in (path, *path.parents) if not one.exists()]
+    try:
+        for one in reversed(missing):
+            one.mkdir(exist_ok=True)
+            _sync(one.parent)
+        os.scandir(path).close()  # a file of that name is no folder
+    except OSError as error:
+        raise Unavailable(
+            f"{path} cannot be made: {error.strerror}; give a folder that this user may write",
+            reason="FOLDER_NOT_WRITABLE",
+        ) from error
+
+
 def make(path: Path, fill: Callable[[Path], None]) -> None:
     """The folder `path`, filled by `fill`, durable; or nothing there if anything raises."""
     aside = path.with_name(f".making-{path.name}-{uuid4().hex[:8]}")
+    ensure(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         aside.mkdir()
         try:
             fill(aside)

@@ -129,6 +129,15 @@ def _lists_of(
 
 
 @_inner
+def _add(sums: _Array, weight: float, docs: _Array, weights: _Array, first: int) -> None:
+    """Add one term's share to the documents of one window."""
+    for posting in range(len(docs)):
+        # Unsigned: else numba asks of each index whether it counts from the end, and a
+        # posting costs 1.1 ns instead of 0.6.
+        sums[np.uint64(docs[posting] - first)] += weight * weights[posting]
+
+
+@_inner
 def _below(left_score: float, left_place: int, right_score: float, right_place: int) -> bool:
     """Whether left ranks after right: a lower score, or the same at a later place."""
     return left_score < right_score or (left_score == right_score and left_place > right_place)
@@ -215,9 +224,7 @@ def score(query_terms: _Array, query_weights: _Array,
         for number in range(len(query_terms)):
             start = cursors[number]
             end = _first_at_least(docs, start, ends[number], stop)
-            weight = query_weights[number]
-            for posting in range(start, end):
-                sums[docs[posting] - first] += weight * weights[posting]
+            _add(sums, query_weights[number], docs[start:end], weights[start:end], first)
             cursors[number] = end
         size = _collect(sums, stop - first, dead, first, base, k, size, scores, places)
     return size
