@@ -1,0 +1,117 @@
+"""A bundle folder being written: whole and in place at the end, or never there.
+
+    write into a sibling folder, fsync every file, fsync the folder
+    rename it to its name                                   the commit point
+    fsync the parent
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import onnx
+
+from spladed.bundle import GRAPH_FILE, MANIFEST_FILE, TOKENIZER_FILE, Manifest, file_sha256
+from spladed.errors import AlreadyExists, NotFound
+
+__all__ = ["Draft", "save_graph"]
+
+# protobuf stops at 2 GB; above 1 GB the weights go beside the graph, where onnxruntime
+# maps them instead of parsing them.
+_EXTERNAL_BYTES = 1 << 30
+
+
+class Draft:
+    """A context: leaving it without `publish` removes everything that was written.
+
+    Raises AlreadyExists where `out` is there already; with `force` only where it is
+    something else than a bundle.
+    """
+
+    def __init__(self, out: Path, *, force: bool) -> None:
+        self._out = out.absolute()
+        _check_out(self._out, force)
+        self.folder = self._out.with_name(f".{self._out.name}.{os.getpid()}.draft")
+
+    def __enter__(self) -> Self:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def write_graph(self, model: onnx.ModelProto) -> Path:
+        """Writes model.onnx; returns its path."""
+        return save_graph(model, self.folder)
+
+    def write_tokenizer(self, text: str) -> Path:
+        """Writes tokenizer.json."""
+        path = self.folder / TOKENIZER_FILE
+        path.write_text(text, "utf-8")
+        return path
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Writes spladed.json; may be called again with more in it."""
+        (self.folder / MANIFEST_FILE).write_text(manifest.to_json(), "utf-8")
+
+    def hashes(self) -> dict[str, str]:
+        """sha256 of every file but the manifest, by name."""
+        names = sorted(path.name for path in self.folder.iterdir())
+        return {name: file_sha256(self.folder / name) for name in names if name != MANIFEST_FILE}
+
+    def publish(self) -> None:
+        """Makes the folder durable under its name, in the place of what was there."""
+        for path in self.folder.iterdir():
+            _fsync(path)
+        _fsync(self.folder)
+        replaced = self._out.with_name(f".{self._out.name}.{os.getpid()}.replaced")
+        if self._out.exists():
+            self._out.rename(replaced)
+        self.folder.rename(self._out)
+        _fsync(self._out.parent)
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
+def save_graph(model: onnx.ModelProto, folder: Path) -> Path:
+    """Writes model.onnx (and model.onnx.data above 1 GB): same graph, same bytes."""
+    path = folder / GRAPH_FILE
+    if model.ByteSize() > _EXTERNAL_BYTES:
+        onnx.save(model, str(path), save_as_external_data=True, location=f"{GRAPH_FILE}.data")
+    else:
+        path.write_bytes(model.SerializeToString(deterministic=True))
+    return path
+
+
+def _check_out(out: Path, force: bool) -> None:
+    if not out.parent.is_dir():
+        raise NotFound(f"{out.parent} is no folder; make it first", reason="OUT_PARENT", field="out")
+    if not out.exists():
+        return
+    if not force:
+        raise AlreadyExists(
+            f"{out} exists already; give another name, or force to replace it",
+            reason="OUT_EXISTS",
+            field="out",
+        )
+    if not (out / MANIFEST_FILE).is_file() and not (out.is_dir() and not any(out.iterdir())):
+        raise AlreadyExists(
+            f"{out} exists and is no bundle (it has no {MANIFEST_FILE}); force replaces only "
+            "bundles: remove it yourself, or give another name",
+            reason="OUT_NOT_A_BUNDLE",
+            field="out",
+        )
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

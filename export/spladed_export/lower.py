@@ -1,0 +1,166 @@
+"""Lowering to int8, such that a row depends on its text alone.
+
+onnxruntime's quantize_dynamic takes one activation scale over the whole padded batch: on
+the built-in model the neighbours of a text move its weights by up to 0.27. Here
+
+- every encoder MatMul quantises its input with one scale a token, its weights with one
+  scale an output channel; an input that several share (Q, K, V) is quantised once;
+- the decoder's input has one static, calibrated scale. With one scale and positive channel
+  scales, int32 products have the order of the real ones, so the maximum over a text is
+  taken on them and only [B, V] is ever scaled;
+- word embeddings are int8 with one scale a row.
+
+LayerNorm, softmax, the products inside attention, bias, relu and log stay fp32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+from onnx import TensorProto, numpy_helper
+
+from spladed.errors import Unimplemented
+from spladed_export.graft import (
+    Head,
+    MaskedLM,
+    activate,
+    bias_constant,
+    blocks,
+    csr,
+    finish,
+    pooled_hidden,
+)
+from spladed_export.nodes import Nodes, initializers
+
+__all__ = ["decoder_scale", "lower_int8"]
+
+_ZERO_POINT = 128  # of uint8 activations: their range is symmetric around 0
+_SMALLEST = 1e-9  # scale of a token whose activations are all 0
+# Of the tokens' largest activations, how many the static scale holds without clipping. The
+# few beyond it (mostly [CLS]) lose less than every other token would by a wider step.
+_PERCENTILE = 99.9
+
+
+def decoder_scale(maxima: np.ndarray) -> float:
+    """The static scale of the decoder's input, from each calibration token's largest |x|."""
+    return float(np.percentile(maxima, _PERCENTILE) / 127)
+
+
+def lower_int8(lm: MaskedLM, head: Head, scale: float) -> onnx.ModelProto:
+    """The fused int8 graph. scale: of the decoder's input, from `decoder_scale`.
+
+    Raises Unimplemented for pooling "sum": there is no maximum to take on int32 products.
+    """
+    if head.pooling != "max":
+        raise Unimplemented(
+            f"int8 for models of {head.pooling} pooling is not built yet; export them with "
+            "precision fp32",
+            reason="PRECISION_POOLING",
+            field="precision",
+        )
+    encoder = onnx.ModelProto()
+    encoder.CopyFrom(lm.encoder)
+    _quantise_encoder(encoder.graph, len(lm.bias))
+    nodes = Nodes("/head")
+    hidden = pooled_hidden(nodes, lm.hidden)
+    logits = _scaled_maximum(nodes, hidden, lm, scale)
+    biased = nodes.op("Add", logits, bias_constant(nodes, lm.bias, head))
+    csr(nodes, activate(nodes, biased, head.activation))
+    return finish(encoder, nodes, contrib=True)
+
+
+def _scaled_maximum(nodes: Nodes, hidden: str, lm: MaskedLM, scale: float) -> str:
+    one = nodes.constant("axis_1", [1], np.int64)
+    zero_point = nodes.constant("zero_point", _ZERO_POINT, np.uint8)
+    step = nodes.constant("scale", scale, np.float32)
+    weights, channels = _per_channel(lm.decoder)
+    tokens = nodes.op("QuantizeLinear", hidden, step, zero_point)
+    parts = []
+    for number, (start, stop) in enumerate(blocks(lm.decoder.shape[1])):
+        columns = nodes.constant(f"decoder_{number}", weights[:, start:stop], np.int8)
+        product = nodes.op("MatMulInteger", tokens, columns, zero_point)
+        parts.append(nodes.op("ReduceMax", product, one, keepdims=0))
+    whole = nodes.op("Cast", nodes.op("Concat", *parts, axis=1), to=TensorProto.FLOAT)
+    return nodes.op("Mul", whole, nodes.constant("channels", channels * scale, np.float32))
+
+
+def _quantise_encoder(graph: onnx.GraphProto, vocabulary_size: int) -> None:
+    """Replaces the encoder's MatMuls by constants and its word embeddings, in place."""
+    known = initializers(graph)
+    nodes = Nodes("/int8")
+    shared: dict[str, tuple[str, str]] = {}  # input -> (uint8 tokens, their scales)
+    for node in graph.node:
+        if node.op_type == "MatMul" and node.input[1] in known:
+            _quantise_matmul(nodes, node, numpy_helper.to_array(known[node.input[1]]), shared)
+        elif node.op_type == "Gather" and _rows(known, node.input[0]) == vocabulary_size:
+            _quantise_gather(nodes, node, numpy_helper.to_array(known[node.input[0]]))
+        else:
+            nodes.nodes.append(node)
+    kept = list(nodes.nodes)
+    del graph.node[:]
+    graph.node.extend(kept)
+    graph.initializer.extend(nodes.initializers)
+
+
+def _quantise_matmul(
+    nodes: Nodes, node: onnx.NodeProto, weights: np.ndarray, shared: dict[str, tuple[str, str]]
+) -> None:
+    if node.input[0] not in shared:
+        shared[node.input[0]] = _per_token(nodes, node.input[0], weights.shape[0])
+    tokens, scales = shared[node.input[0]]
+    quantised, channels = _per_channel(weights)
+    product = nodes.op(
+        "MatMulIntegerToFloat",
+        tokens,
+        nodes.constant(f"{node.name}/weights", quantised, np.int8),
+        nodes.constant("one", 1.0, np.float32),
+        nodes.constant(f"{node.name}/channels", channels, np.float32),
+        nodes.constant("zero_point", _ZERO_POINT, np.uint8),
+        domain="com.microsoft",
+    )
+    scaled = nodes.op("Mul", product, scales)
+    nodes.op("Reshape", scaled, _batch_shape(nodes), name=node.output[0])
+
+
+def _per_token(nodes: Nodes, states: str, width: int) -> tuple[str, str]:
+    """uint8 [B * S, width] with one scale a token, and the scales [B * S, 1]."""
+    one = nodes.constant("axis_1", [1], np.int64)
+    flat = nodes.op("Reshape", states, nodes.constant(f"flat_{width}", [-1, width], np.int64))
+    largest = nodes.op("ReduceMax", nodes.op("Abs", flat), one, keepdims=0)
+    scale = nodes.op("Mul", largest, nodes.constant("one_127th", 1 / 127, np.float32))
+    scale = nodes.op("Max", scale, nodes.constant("smallest", _SMALLEST, np.float32))
+    zero_point = nodes.constant("zero_point", _ZERO_POINT, np.uint8)
+    zero_points = nodes.op("Expand", zero_point, nodes.op("Shape", scale))
+    tokens = nodes.op("QuantizeLinear", flat, scale, zero_points, axis=0)
+    return tokens, nodes.op("Unsqueeze", scale, one)
+
+
+def _quantise_gather(nodes: Nodes, node: onnx.NodeProto, table: np.ndarray) -> None:
+    quantised, scales = _per_channel(table.T)
+    rows = nodes.constant(f"{node.name}/rows", quantised.T, np.int8)
+    steps = nodes.constant(f"{node.name}/scales", scales[:, None], np.float32)
+    values = nodes.op("Cast", nodes.op("Gather", rows, node.input[1]), to=TensorProto.FLOAT)
+    nodes.op("Mul", values, nodes.op("Gather", steps, node.input[1]), name=node.output[0])
+
+
+def _batch_shape(nodes: Nodes) -> str:
+    """The shape [B, S, -1], computed once a graph."""
+    name = f"{nodes.prefix}/batch_shape"
+    if not any(name in node.output for node in nodes.nodes):
+        shape = nodes.op("Shape", "attention_mask")
+        nodes.op("Concat", shape, nodes.constant("rest", [-1], np.int64), name=name, axis=0)
+    return name
+
+
+def _per_channel(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """int8 [H, N] and float32 scales [N], one a column; a column of zeros has scale 1."""
+    scales = np.abs(weights).max(axis=0) / 127
+    scales = np.where(scales > 0, scales, 1).astype(np.float32)
+    return np.rint(weights / scales).clip(-127, 127).astype(np.int8), scales
+
+
+def _rows(known: dict[str, onnx.TensorProto], name: str) -> int:
+    shape: Sequence[int] = known[name].dims if name in known else ()
+    return shape[0] if len(shape) == 2 else 0
