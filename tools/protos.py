@@ -1,8 +1,8 @@
 """Generates, describes and drift-checks the contract; run by the Makefile.
 
-    tools/protos.py generate FOLDER     write the Python code of protos/ below FOLDER
-    tools/protos.py drift FOLDER        exit 1 if FOLDER does not hold exactly that code
-    tools/protos.py describe FILE       write the descriptor set that buf lints
+tools/protos.py generate FOLDER     write the Python code of protos/ below FOLDER
+tools/protos.py drift FOLDER        exit 1 if FOLDER does not hold exactly that code
+tools/protos.py describe FILE       write the descriptor set that buf lints
 """
 
 from __future__ import annotations

@@ -137,13 +137,13 @@ def index_add(
     with Client(target, timeout_seconds=timeout) as client:
         if create and collection not in {each.name for each in client.collections()}:
             client.create_collection(collection)
-        for part in show.track(batches(read_documents(file), batch), count_lines(file)):
-            try:
+        try:
+            for part in show.track(batches(read_documents(file), batch), count_lines(file)):
                 client.upsert(collection, part)
-            except SpladedError:
-                typer.echo(f"{added} documents were added before the error", err=True)
-                raise
-            added += len(part)
+                added += len(part)
+        except SpladedError:
+            typer.echo(f"{added} documents were added before the error", err=True)
+            raise
         total = client.collection(collection).documents
     typer.echo(f"{added} documents added; {collection} holds {total}")
 

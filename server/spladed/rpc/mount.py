@@ -35,11 +35,21 @@ Handler = Callable[[Any], Awaitable[Message]]
 
 
 def mount(
-    server: grpc.aio.Server, contract: ServiceDescriptor, service: object, limits: Limits
+    server: grpc.aio.Server,
+    contract: ServiceDescriptor,
+    service: object,
+    limits: Limits,
+    *,
+    absent: Unimplemented | None = None,
 ) -> None:
-    """Adds all methods of `contract` to `server`, served by `service`."""
+    """Adds all methods of `contract` to `server`, served by `service`.
+
+    absent: what the methods say that `service` has not; by default that they are not built
+    """
     methods = {
-        method.name: _rpc_handler(method, getattr(service, _snake(method.name), None), limits)
+        method.name: _rpc_handler(
+            method, getattr(service, _snake(method.name), None), limits, absent
+        )
         for method in contract.methods
     }
     handler = grpc.method_handlers_generic_handler(contract.full_name, methods)
@@ -47,12 +57,15 @@ def mount(
 
 
 def _rpc_handler(
-    method: MethodDescriptor, handler: Handler | None, limits: Limits
+    method: MethodDescriptor,
+    handler: Handler | None,
+    limits: Limits,
+    absent: Unimplemented | None,
 ) -> grpc.RpcMethodHandler[Any, Any]:
     streams = method.client_streaming or method.server_streaming
     if handler is not None and not streams:
         return grpc.unary_unary_rpc_method_handler(_unary(method, handler, limits))
-    refuse = _refusal(method)
+    refuse = _refusal(absent or _not_built(method))
     if not streams:
         return grpc.unary_unary_rpc_method_handler(refuse)
     if not method.client_streaming:
@@ -82,15 +95,18 @@ def _unary(
     return call
 
 
-def _refusal(method: MethodDescriptor) -> Callable[[Any, Context], Awaitable[None]]:
+def _refusal(error: Unimplemented) -> Callable[[Any, Context], Awaitable[None]]:
     async def refuse(_: object, context: Context) -> None:
-        error = Unimplemented(
-            f"{method.full_name} is in the contract and not built in this version of spladed",
-            reason="NOT_BUILT",
-        )
         await _abort(context, error)
 
     return refuse
+
+
+def _not_built(method: MethodDescriptor) -> Unimplemented:
+    return Unimplemented(
+        f"{method.full_name} is in the contract and not built in this version of spladed",
+        reason="NOT_BUILT",
+    )
 
 
 async def _abort(context: Context, error: SpladedError) -> None:

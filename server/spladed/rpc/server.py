@@ -7,7 +7,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from spladed.config import Limits
-from spladed.errors import Mismatch
+from spladed.errors import Mismatch, Unimplemented
 from spladed.rpc.encoder_service import EncoderService
 from spladed.rpc.index_service import IndexService
 from spladed.rpc.mount import mount
@@ -34,7 +34,7 @@ class RpcServer:
         self._server = grpc.aio.server(options=_options(limits))
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # set at import
         mount(self._server, _ENCODER, encoder, limits)
-        mount(self._server, _INDEX, index, limits)
+        mount(self._server, _INDEX, index, limits, absent=None if index else _no_index())
         mount(self._server, _ADMIN, None, limits)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (*_NAMES[1:], health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -62,6 +62,13 @@ class RpcServer:
                 reason="ADDRESS_IN_USE",
                 field="server.listen",
             ) from error
+
+
+def _no_index() -> Unimplemented:
+    return Unimplemented(
+        "this server encodes and has no index; start it with --data to serve collections",
+        reason="NO_INDEX",
+    )
 
 
 def _options(limits: Limits) -> list[tuple[str, int]]:

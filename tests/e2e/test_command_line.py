@@ -1,0 +1,101 @@
+"""The command line against a real server: what a person sees, what a script reads."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import SPLADED, ServerProcess
+
+
+def run(*words: str, given: str = "", code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [SPLADED, *words], input=given, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def added(server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Options that reach a server whose collection `lines` holds three documents."""
+    file = tmp_path_factory.mktemp("lines") / "docs.jsonl"
+    lines = [
+        {"id": "train", "text": "How to train your dog for agility.", "metadata": {"page": 1}},
+        {"id": 7, "text": "Bread is baked from flour."},
+        {"id": "river", "text": "The river floods the valley in [spring]."},
+    ]
+    file.write_text("\n".join(json.dumps(line) for line in lines) + "\n\n")
+    target = ["--target", server.target]
+    said = run("index", "add", "lines", str(file), *target).stdout
+    assert said == "3 documents added; lines holds 3\n"
+    return target
+
+
+def test_search_shows_hits_and_the_words_that_matched(added: list[str]) -> None:
+    said = run("search", "lines", "dogs and agility", *added).stdout
+    assert "How to train your dog" in said
+    assert "agility" in said
+
+
+def test_search_gives_scripts_json_lines(added: list[str]) -> None:
+    said = run("search", "lines", "floods", "flour", "-k", "1", "--json", *added).stdout
+    results = [json.loads(line) for line in said.splitlines()]
+    assert [result["hits"][0]["id"] for result in results] == ["river", "7"]
+
+
+def test_explain_shows_each_term(added: list[str]) -> None:
+    said = run("explain", "lines", "spring floods", "river", *added).stdout
+    assert "spring" in said
+    explained = json.loads(run("explain", "lines", "spring", "river", "--json", *added).stdout)
+    assert explained["score"] == pytest.approx(
+        sum(term["contribution"] for term in explained["terms"])
+    )
+
+
+def test_info_shows_bundles_and_collections(added: list[str]) -> None:
+    assert "spladed-tiny-en" in run("info", *added).stdout
+    info = json.loads(run("info", "--json", *added).stdout)
+    assert "lines" in {each["name"] for each in info["collections"]}
+
+
+def test_encode_is_the_same_here_and_on_a_server(added: list[str]) -> None:
+    line = json.dumps({"id": "a", "text": "dogs"})
+    here = json.loads(run("encode", "-", "--json", given=line).stdout)
+    there = json.loads(run("encode", "-", "--json", *added, given=line).stdout)
+    assert here["indices"] == there["indices"]
+    assert here["values"] == pytest.approx(there["values"], abs=1e-5)
+    assert "dog" in run("encode", "--text", "dogs").stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("{", "docs.jsonl:2 is not a document"),
+        ('{"id": "x"}', "KeyError: 'text'"),
+        ('{"id": "x", "text": 5}', "another type"),
+        ("[]", "is not a document"),
+    ],
+)
+def test_a_bad_line_is_named_by_its_number(
+    line: str, words: str, added: list[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "docs.jsonl"
+    file.write_text('{"id": "ok", "text": "fine"}\n' + line + "\n")
+    said = run("index", "add", "lines-bad", str(file), "--batch", "1", *added, code=2).stderr
+    assert words in said
+    assert "1 documents were added before the error" in said
+
+
+def test_errors_are_one_line_with_a_code_for_scripts(added: list[str]) -> None:
+    said = run("search", "nobody", "x", *added, code=2).stderr
+    assert said.startswith("spladed: ")
+    assert "nobody" in said
+    assert len(said.splitlines()) == 1
+    assert "GRPC_UNAVAILABLE" in run("info", "--target", "127.0.0.1:9", code=3).stderr
+    assert "docs.jsonl" in run("encode", "nowhere/docs.jsonl", code=2).stderr
+    assert "one of them" in run("encode", code=2).stderr

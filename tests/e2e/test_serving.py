@@ -1,0 +1,224 @@
+"""The straight line over a real socket: encode, index, search, explain, delete."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+import spladed
+from spladed.bundle import Bundle
+from spladed.client.client import Client
+from spladed.client.values import Document
+from spladed.sparse import SparseBatch
+from tests.conftest import ServerProcess
+
+FOX = [
+    Document("quick", "The quick brown fox jumps over the lazy dog."),
+    Document("agile", "A fast, agile fox leaps across a sleeping canine."),
+    Document("train", "How to train your dog for agility.", metadata={"lang": "en", "n": 3}),
+    Document("history", "The history of the fox as a wild animal."),
+]
+QUERY = "fox and dog agility"
+
+
+@pytest.fixture(scope="module")
+def fox(client: Client) -> str:
+    client.create_collection("fox")
+    client.upsert("fox", FOX)
+    return "fox"
+
+
+def test_golden_texts_come_back_as_the_exporter_wrote_them(client: Client) -> None:
+    manifest = Bundle.open("builtin").manifest
+    for golden, (indices, values) in zip(
+        manifest.golden, manifest.golden_rows().rows(), strict=True
+    ):
+        encoded = client.encode([golden.text], kind=golden.kind)
+        row = encoded.vectors.row(0)
+        assert row[0].tolist() == indices.tolist()
+        np.testing.assert_allclose(row[1], values, atol=1e-5)
+        assert encoded.space_id == manifest.space_id
+        assert encoded.bundle_id == manifest.bundle_id
+
+
+def test_many_callers_at_once_get_their_own_rows(client: Client) -> None:
+    texts = [f"{word} number {number}" for number in range(40) for word in ("dog", "a long river")]
+    alone = [client.encode([text]).vectors.row(0) for text in texts]
+    answers: list[SparseBatch] = [SparseBatch.empty(0)] * len(texts)
+
+    def call(number: int) -> None:
+        answers[number] = client.encode([texts[number]]).vectors
+
+    threads = [threading.Thread(target=call, args=(number,)) for number in range(len(texts))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for answer, (indices, values) in zip(answers, alone, strict=True):
+        assert answer.indices.tolist() == indices.tolist()
+        np.testing.assert_allclose(answer.values, values, atol=1e-5)
+
+
+def test_counts_and_truncation_are_told(client: Client) -> None:
+    encoded = client.encode(["dog", "dog " * 1000], kind="document")
+    longest = client.info().bundles[0].document_max_length
+    assert list(encoded.token_counts) == [3, longest]
+    assert list(encoded.truncated) == [False, True]
+    assert list(client.encode(["dog " * 50], max_length=10).token_counts) == [10]
+
+
+def test_tokens_and_vocabulary_agree(client: Client) -> None:
+    (tokenized,) = client.tokenize(["Agility, of course"])
+    vocabulary = client.vocabulary()
+    assert tokenized.tokens[0] == "[CLS]"
+    assert "##ility" in tokenized.tokens
+    assert [vocabulary[token] for token in tokenized.ids] == tokenized.tokens
+    assert len(vocabulary) == client.info().bundles[0].dimension
+
+
+def test_the_tutorials_case_is_ranked_by_meaning(client: Client, fox: str) -> None:
+    result = client.search(fox, texts=[QUERY], text=True, metadata=True)
+    hits = result.hits[0]
+    assert [hit.id for hit in hits] == ["train", "agile", "quick", "history"]
+    assert hits[0].text == FOX[2].text
+    assert hits[0].metadata == {"lang": "en", "n": 3}
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+def test_a_vector_finds_what_its_text_finds(client: Client, fox: str) -> None:
+    query = client.encode([QUERY], kind="query").vectors
+    by_text = client.search(fox, texts=[QUERY]).hits[0]
+    assert [(hit.id, hit.score) for hit in client.search(fox, vectors=query).hits[0]] == [
+        (hit.id, hit.score) for hit in by_text
+    ]
+
+
+def test_several_queries_are_answered_in_order(client: Client, fox: str) -> None:
+    texts = [QUERY, "wild animals of the past", "lazy canine"]
+    together = client.search(fox, texts=texts, k=2).hits
+    assert [len(hits) for hits in together] == [2, 2, 2]
+    for text, hits in zip(texts, together, strict=True):
+        alone = client.search(fox, texts=[text], k=2).hits[0]
+        assert [hit.id for hit in hits] == [hit.id for hit in alone]
+
+
+def test_an_explanation_adds_up_to_the_score_in_readable_words(client: Client, fox: str) -> None:
+    hits = client.search(fox, texts=[QUERY]).hits[0]
+    explanations = client.explain(fox, QUERY, [hit.id for hit in hits])
+    for hit, explanation in zip(hits, explanations, strict=True):
+        assert explanation.id == hit.id
+        assert explanation.score == hit.score
+        assert sum(term.contribution for term in explanation.terms) == pytest.approx(hit.score)
+        for term in explanation.terms:
+            assert term.contribution == pytest.approx(term.query_weight * term.document_weight)
+    train = dict(explanations[0].words())
+    assert "agility" in train  # "ag" and "##ility", joined
+    assert not any(word.startswith(("##", "-ility")) for word in train)
+
+
+def test_explaining_a_vector_gives_the_same_numbers(client: Client, fox: str) -> None:
+    query = client.encode([QUERY], kind="query").vectors
+    by_vector, by_text = (
+        client.explain(fox, query, ["agile"]),
+        client.explain(fox, QUERY, ["agile"]),
+    )
+    assert [(term.term, term.contribution) for term in by_vector[0].terms] == [
+        (term.term, term.contribution) for term in by_text[0].terms
+    ]
+
+
+def test_get_returns_the_stored_numbers_for_ever(client: Client, fox: str) -> None:
+    sent = client.encode([FOX[0].text], kind="document").vectors
+    found = client.get(fox, ["quick", "nobody"], vectors=True)
+    assert found.vectors is not None
+    assert list(found.missing_ids) == ["nobody"]
+    assert found.documents[0].text == FOX[0].text
+    grid = np.round(sent.values * 4096) / 4096
+    assert found.vectors.values.tolist() == grid[grid > 0].tolist()
+    again = client.get(fox, ["quick"], vectors=True).vectors
+    assert again is not None
+    assert again.values.tobytes() == found.vectors.values.tobytes()
+
+
+def test_delete_and_replace(client: Client) -> None:
+    client.create_collection("changes")
+    first = client.upsert("changes", FOX)
+    deleted = client.delete("changes", ["quick", "nobody", "history"])
+    assert (deleted.deleted, deleted.generation > first.generation) == (2, True)
+    assert {hit.id for hit in client.search("changes", texts=[QUERY]).hits[0]} == {"agile", "train"}
+    client.upsert("changes", [Document("agile", "Bread is baked from flour and water.")])
+    found = client.get("changes", ["agile"])
+    assert found.documents[0].text == "Bread is baked from flour and water."
+    assert client.collection("changes").documents == 2
+    client.delete_collection("changes")
+    assert "changes" not in {each.name for each in client.collections()}
+
+
+def test_texts_and_vectors_may_stand_in_one_upsert(client: Client) -> None:
+    client.create_collection("mixed")
+    rows = client.encode(["bread and flour", "rivers and lakes"], kind="document").vectors
+    documents = [
+        Document("lake", "kept as it is", vector_row=1),
+        Document("dog", "How to train your dog"),
+        Document("bread", vector_row=0),
+    ]
+    upserted = client.upsert("mixed", documents, vectors=rows)
+    assert [count > 0 for count in upserted.token_counts] == [False, True, False]
+    for query, best in (("flour", "bread"), ("lakes", "lake"), ("dogs", "dog")):
+        assert client.search("mixed", texts=[query]).hits[0][0].id == best
+    assert client.get("mixed", ["lake"]).documents[0].text == "kept as it is"
+
+
+def test_bare_vectors_need_no_model(client: Client) -> None:
+    description = client.create_collection("bare", dimension=7, weight_format="float32")
+    assert (description.space_id, description.dimension) == ("", 7)
+    rows = SparseBatch.from_rows(7, [([0, 3], [1.5, 100.25]), ([6], [0.1]), ([], [])])
+    client.upsert("bare", [Document(str(row), vector_row=row) for row in range(3)], vectors=rows)
+    query = SparseBatch.from_rows(7, [([0, 6], [2.0, 1.0])])
+    hits = client.search("bare", vectors=query).hits[0]
+    assert [(hit.id, round(hit.score, 5)) for hit in hits] == [("0", 3.0), ("1", 0.1)]
+    (explanation,) = client.explain("bare", query, ["0"])
+    assert [(term.term, term.token) for term in explanation.terms] == [(0, "")]
+
+
+def test_stats_count_what_is_there(client: Client, fox: str) -> None:
+    stats = client.stats(fox)
+    assert stats.documents == 4
+    assert stats.weights > 100
+    assert stats.disk_bytes > 0
+    assert stats.generation == client.collection(fox).generation
+
+
+def test_health_and_reflection_answer(server: ServerProcess) -> None:
+    with grpc.insecure_channel(server.target) as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        for service in ("", "spladed.v1.Encoder", "spladed.v1.Index"):
+            reply = health.Check(health_pb2.HealthCheckRequest(service=service), timeout=10)
+            assert reply.status == health_pb2.HealthCheckResponse.SERVING
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        request = reflection_pb2.ServerReflectionRequest(list_services="")
+        (reply,) = stub.ServerReflectionInfo(iter([request]), timeout=10)
+        names = {service.name for service in reply.list_services_response.service}
+        assert {"spladed.v1.Encoder", "spladed.v1.Index", "spladed.v1.Admin"} <= names
+
+
+def test_the_library_and_the_server_make_the_same_rows(client: Client) -> None:
+    encoder = spladed.Encoder.load("builtin")
+    texts = [each.text for each in FOX]
+    ours, theirs = encoder.encode(texts, kind="document"), client.encode(texts).vectors
+    assert ours.indices.tolist() == theirs.indices.tolist()
+    np.testing.assert_allclose(ours.values, theirs.values, atol=1e-5)
+
+
+def test_the_package_holds_the_bundle_and_its_report() -> None:
+    folder = Path(spladed.__file__).with_name("builtin")
+    report = json.loads((folder / "spladed.json").read_text("utf-8"))["verification"]
+    assert report
+    assert sum(file.stat().st_size for file in folder.iterdir()) < 12_000_000

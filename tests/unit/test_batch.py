@@ -1,0 +1,100 @@
+"""The batch policy, as properties: whatever waits, whatever the limits."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+import pytest
+
+from spladed.encoder.batch import BatchPolicy, WaitingRow, WaitingRows
+from spladed.errors import InvalidInput
+
+kinds = st.sampled_from(["query", "document"])
+arrivals = st.lists(st.tuples(st.integers(1, 600), kinds), max_size=60)
+policies = st.builds(
+    BatchPolicy,
+    max_batch_tokens=st.integers(1, 4096),
+    length_step=st.sampled_from([1, 8, 16]),
+    max_padding_share=st.floats(0, 0.5),
+    max_query_batches=st.integers(1, 4),
+)
+
+
+def taken(policy: BatchPolicy, rows: list[tuple[int, str]]) -> list[list[WaitingRow[int]]]:
+    waiting: WaitingRows[int] = WaitingRows(policy)
+    for number, (length, kind) in enumerate(rows):
+        waiting.add(length, kind, number)  # type: ignore[arg-type]
+    batches = []
+    while batch := waiting.take():
+        batches.append(batch)
+    assert len(waiting) == 0
+    assert waiting.tokens == 0
+    return batches
+
+
+@given(policies, arrivals)
+def test_every_row_is_taken_exactly_once(policy: BatchPolicy, rows: list[tuple[int, str]]) -> None:
+    owners = [row.owner for batch in taken(policy, rows) for row in batch]
+    assert sorted(owners) == list(range(len(rows)))
+
+
+@given(policies, arrivals)
+def test_a_batch_keeps_to_the_limits(policy: BatchPolicy, rows: list[tuple[int, str]]) -> None:
+    for batch in taken(policy, rows):
+        longest = max(policy.padded(row.length) for row in batch)
+        cost = longest * len(batch)
+        lanes = sum(policy.padded(row.length) for row in batch)
+        assert len({row.kind for row in batch}) == 1
+        assert cost <= policy.max_batch_tokens or len(batch) == 1
+        assert cost - lanes <= policy.max_padding_share * cost + 1e-6
+
+
+@given(policies, arrivals)
+def test_a_batch_holds_the_oldest_row_of_its_kind(
+    policy: BatchPolicy, rows: list[tuple[int, str]]
+) -> None:
+    left = list(range(len(rows)))
+    for batch in taken(policy, rows):
+        oldest = min(number for number in left if rows[number][1] == batch[0].kind)
+        assert oldest in {row.owner for row in batch}
+        left = [number for number in left if number not in {row.owner for row in batch}]
+
+
+@given(policies, st.integers(1, 30))
+def test_a_document_waits_for_a_bounded_number_of_query_batches(
+    policy: BatchPolicy, queries: int
+) -> None:
+    waiting: WaitingRows[int] = WaitingRows(policy)
+    waiting.add(100, "document", -1)
+    for number in range(queries * 50):
+        waiting.add(10, "query", number)
+    before = 0
+    while waiting.take()[0].kind == "query":
+        before += 1
+    assert before <= policy.max_query_batches
+
+
+def test_queries_go_first() -> None:
+    batches = taken(BatchPolicy(), [(100, "document"), (5, "query")])
+    assert [batch[0].kind for batch in batches] == ["query", "document"]
+
+
+def test_short_rows_do_not_pay_for_a_long_one() -> None:
+    batches = taken(BatchPolicy(), [(512, "document"), *[(16, "document")] * 20])
+    assert [len(batch) for batch in batches] == [1, 20]
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"max_batch_tokens": 0}, "encoder.max_batch_tokens"),
+        ({"length_step": 0}, "encoder.length_step"),
+        ({"max_padding_share": 1.0}, "encoder.max_padding_share"),
+        ({"max_query_batches": 0}, "encoder.max_query_batches"),
+    ],
+)
+def test_a_wrong_limit_is_named(values: dict[str, int], field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        BatchPolicy(**values)  # type: ignore[arg-type]
+    assert caught.value.field == field

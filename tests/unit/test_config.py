@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from spladed.config import load_config
+from spladed.errors import InvalidInput, NotFound
+
+
+def test_a_flag_beats_the_environment_beats_the_file_beats_the_default(tmp_path: Path) -> None:
+    file = tmp_path / "spladed.toml"
+    file.write_text('[encoder]\nthreads = 2\nmax_batch_tokens = 100\n[server]\nbundle = "x"\n')
+    config = load_config(
+        file,
+        flags={"encoder.threads": 4, "server.listen": None},
+        environment={
+            "SPLADED_ENCODER_THREADS": "3",
+            "SPLADED_ENCODER_MAX_BATCH_TOKENS": "200",
+            "SPLADED_SERVER_DRAIN_SECONDS": "1.5",
+            "SPLADED_TARGET": "not of any section",
+        },
+    )
+    assert config.encoder.threads == 4
+    assert config.encoder.max_batch_tokens == 200
+    assert config.server.bundle == "x"
+    assert config.server.drain_seconds == 1.5
+    assert config.server.listen == "127.0.0.1:50051"
+
+
+BAD_FILES = {
+    "[server]\nlisten = 5": "server.listen is 5; expected a value of type str",
+    "[sever]\nlisten = 'x'": "expected one of the sections [server]",
+    "[server]\nlistne = 'x'": "expected one of listen",
+    "[server]\nlisten = 'localhost'": "expected HOST:PORT",
+    "[server]\nlisten = 'h:99999'": "expected HOST:PORT",
+    "[limits]\nmax_texts = 0": "limits.max_texts is 0; expected at least 1",
+    "[limits]\nmax_texts = true": "expected a value of type int",
+    "[server]\nlog_level = 'loud'": "debug, info, warning or error",
+    "[server\n": "is not TOML",
+    "server = 3": "expected one of the sections",
+}
+
+
+@pytest.mark.parametrize("text", BAD_FILES)
+def test_a_wrong_file_is_named_with_what_is_expected(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "spladed.toml"
+    file.write_text(text)
+    with pytest.raises(InvalidInput) as caught:
+        load_config(file, environment={})
+    assert BAD_FILES[text] in caught.value.message
+
+
+def test_a_wrong_variable_is_named() -> None:
+    with pytest.raises(InvalidInput, match="SPLADED_ENCODER_THREADS is 'many'; expected a number"):
+        load_config(environment={"SPLADED_ENCODER_THREADS": "many"})
+    with pytest.raises(InvalidInput, match="encoder.thread is 'thread'; expected one of device"):
+        load_config(environment={"SPLADED_ENCODER_THREAD": "1"})
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="nowhere.toml"):
+        load_config(tmp_path / "nowhere.toml", environment={})

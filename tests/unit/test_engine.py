@@ -1,0 +1,144 @@
+"""The engine: everything submitted is answered exactly once, whatever fails."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+
+import numpy as np
+import pytest
+
+from spladed.encoder.batch import BatchPolicy
+from spladed.encoder.engine import Engine
+from spladed.encoder.tokenize import TokenizedText
+from spladed.errors import Exhausted, Internal, Unavailable
+from spladed.sparse import SparseBatch
+
+DIMENSION = 1000
+
+
+def echo(ids: np.ndarray, mask: np.ndarray) -> SparseBatch:
+    """A row holds its text's distinct ids: a model whose answers can be foreseen."""
+    rows = [np.unique(row[keep == 1]) for row, keep in zip(ids, mask, strict=True)]
+    return SparseBatch.from_rows(DIMENSION, [(row, np.ones(len(row))) for row in rows])
+
+
+def text(*ids: int) -> TokenizedText:
+    return TokenizedText(np.array(ids, np.int64), False)
+
+
+def start(run: Callable[..., SparseBatch], **options: int) -> Engine:
+    policy = BatchPolicy(max_batch_tokens=options.get("max_batch_tokens", 64), length_step=4)
+    return Engine(
+        run,
+        policy,
+        notify=lambda answer: answer(),
+        max_waiting_tokens=options.get("max_waiting_tokens", 1000),
+    )
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    engine = start(echo)
+    yield engine
+    engine.close()
+
+
+class Gate:
+    """A run that waits to be let through, so that a queue can be built behind it."""
+
+    def __init__(self, run: Callable[..., SparseBatch] = echo) -> None:
+        self.run = run
+        self.entered = threading.Semaphore(0)
+        self.opened = threading.Event()
+        self.rows = 0
+
+    def __call__(self, ids: np.ndarray, mask: np.ndarray) -> SparseBatch:
+        self.entered.release()
+        assert self.opened.wait(10)
+        self.rows += len(ids)
+        return self.run(ids, mask)
+
+
+def submit(engine: Engine, *texts: TokenizedText) -> Future[SparseBatch]:
+    answer: Future[SparseBatch] = Future()
+    engine.submit(texts, "document", answer)
+    return answer
+
+
+def rows_of(answer: Future[SparseBatch]) -> list[list[int]]:
+    return [indices.tolist() for indices, _ in answer.result(10).rows()]
+
+
+def test_rows_come_back_in_the_order_of_the_texts(engine: Engine) -> None:
+    lengths = [30, 2, 17, 2, 9, 30, 1, 16]  # several lanes, so several batches
+    texts = [text(*range(number, number + length)) for number, length in enumerate(lengths)]
+    assert rows_of(submit(engine, *texts)) == [each.ids.tolist() for each in texts]
+
+
+def test_many_callers_get_their_own_rows(engine: Engine) -> None:
+    answers = [submit(engine, text(number), text(number + 500)) for number in range(200)]
+    for number, answer in enumerate(answers):
+        assert rows_of(answer) == [[number], [number + 500]]
+
+
+def test_a_batch_that_fails_answers_its_callers_and_the_engine_goes_on() -> None:
+    def sometimes(ids: np.ndarray, mask: np.ndarray) -> SparseBatch:
+        if 13 in ids:
+            raise ValueError("secret detail")
+        return echo(ids, mask)
+
+    engine = start(sometimes)
+    failed = submit(engine, text(13))
+    with pytest.raises(Internal) as caught:
+        failed.result(10)
+    assert caught.value.reason == "ENGINE_FAILED"
+    assert rows_of(submit(engine, text(14))) == [[14]]
+    engine.close()
+
+
+def test_what_nobody_waits_for_is_never_run() -> None:
+    gate = Gate()
+    engine = start(gate)
+    first = submit(engine, text(1))
+    assert gate.entered.acquire(timeout=10)
+    waiting = [submit(engine, text(number)) for number in (2, 3)]
+    assert waiting[0].cancel()
+    gate.opened.set()
+    assert rows_of(waiting[1]) == [[3]]
+    assert first.done()
+    assert gate.rows == 2
+    engine.close()
+
+
+def test_a_full_queue_refuses_at_once_and_names_its_limit() -> None:
+    gate = Gate()
+    engine = start(gate, max_waiting_tokens=10)
+    running = submit(engine, text(1))
+    assert gate.entered.acquire(timeout=10)
+    waiting = submit(engine, *[text(2)] * 8)
+    with pytest.raises(Exhausted, match="max_waiting_tokens 10") as caught:
+        submit(engine, text(3, 4, 5))
+    assert caught.value.retry_after_seconds
+    gate.opened.set()
+    assert len(rows_of(waiting)) == 8
+    assert running.done()
+    engine.close()
+
+
+def test_closing_answers_whatever_still_waits() -> None:
+    gate = Gate()
+    engine = start(gate)
+    running = submit(engine, text(1))
+    assert gate.entered.acquire(timeout=10)
+    waiting = submit(engine, text(2))
+    closing = threading.Thread(target=engine.close)
+    closing.start()
+    gate.opened.set()
+    closing.join(10)
+    assert rows_of(running) == [[1]]
+    with pytest.raises(Unavailable):
+        waiting.result(10)
+    with pytest.raises(Unavailable):
+        submit(engine, text(3))
