@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from importlib import metadata
-from typing import Any
 
 from spladed.bundle import (
     Golden,
@@ -18,7 +17,6 @@ from spladed.bundle import (
     bundle_id,
     space_id,
 )
-from spladed.encoder.tokenize import Tokenizer
 from spladed.errors import InvalidInput
 from spladed_export.onnx_export import load_tokenizer
 from spladed_export.source import Checkpoint

@@ -3,6 +3,8 @@
     write into a sibling folder, fsync every file, fsync the folder
     rename it to its name                                   the commit point
     fsync the parent
+
+A reader never sees half a bundle, and a crash leaves at most a hidden sibling folder.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import os
 import shutil
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import onnx
 
@@ -43,7 +45,10 @@ class Draft:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -91,7 +96,9 @@ def save_graph(model: onnx.ModelProto, folder: Path) -> Path:
 
 def _check_out(out: Path, force: bool) -> None:
     if not out.parent.is_dir():
-        raise NotFound(f"{out.parent} is no folder; make it first", reason="OUT_PARENT", field="out")
+        raise NotFound(
+            f"{out.parent} is no folder; make it first", reason="OUT_PARENT", field="out"
+        )
     if not out.exists():
         return
     if not force:

@@ -31,7 +31,17 @@ from spladed_export.nodes import (
     symbolic,
 )
 
-__all__ = ["BLOCK", "Head", "MaskedLM", "blocks", "csr", "finish", "graft", "pooled_hidden", "split"]
+__all__ = [
+    "BLOCK",
+    "Head",
+    "MaskedLM",
+    "blocks",
+    "csr",
+    "finish",
+    "graft",
+    "pooled_hidden",
+    "split",
+]
 
 # Columns of the decoder at a time. Not a power of two: ReduceMax walks down a column, and
 # with rows of 2,048 floats every step lands in the same cache set (1.6 times the CPU time
@@ -108,7 +118,7 @@ def graft(lm: MaskedLM, head: Head) -> onnx.ModelProto:
 
 
 def blocks(vocabulary_size: int) -> list[tuple[int, int]]:
-    """First and last-but-one column of each decoder block; the last may be partial."""
+    """Columns [start, stop) of each decoder block; the last may be partial."""
     starts = range(0, vocabulary_size, BLOCK)
     return [(start, min(start + BLOCK, vocabulary_size)) for start in starts]
 
@@ -143,9 +153,12 @@ def activate(nodes: Nodes, logits: str, activation: Activation) -> str:
 
 
 def csr(nodes: Nodes, weights: str) -> None:
-    """Writes the outputs indptr [B + 1], indices [nnz], values [nnz] of weights [B, V]."""
+    """Writes the outputs indptr [B + 1], indices [nnz], values [nnz] of weights [B, V].
+
+    Whatever is not 0 is written, NaN too: hidden damage would pass for a short row.
+    """
     one = nodes.constant("axis_1", [1], np.int64)
-    present = nodes.op("Greater", weights, nodes.constant("zero", 0.0, np.float32))
+    present = nodes.op("Cast", weights, to=TensorProto.BOOL)
     where = nodes.op("Transpose", nodes.op("NonZero", present), perm=[1, 0])
     nodes.op("GatherND", weights, where, name="values")
     column = nodes.op("Gather", where, nodes.constant("column", 1, np.int64), axis=1)

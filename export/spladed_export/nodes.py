@@ -24,7 +24,9 @@ class Nodes:
     initializers: list[onnx.TensorProto] = field(default_factory=list)
     _known: set[str] = field(default_factory=set)
 
-    def op(self, kind: str, *inputs: str, name: str = "", domain: str = "", **attributes: Any) -> str:
+    def op(
+        self, kind: str, *inputs: str, name: str = "", domain: str = "", **attributes: Any
+    ) -> str:
         """Adds a node with one output; the output's name comes back."""
         output = name or f"{self.prefix}/{kind}_{len(self.nodes)}"
         node = helper.make_node(

@@ -92,9 +92,7 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
             )
     except Exception as error:  # transformers and tokenizers raise unrelated classes here
         raise _no_tokenizer(checkpoint, f"cannot be loaded ({error})") from error
-    if not getattr(tokenizer, "is_fast", False) or len(tokenizer) <= len(
-        tokenizer.all_special_ids
-    ):
+    if not getattr(tokenizer, "is_fast", False) or len(tokenizer) <= len(tokenizer.all_special_ids):
         raise _no_tokenizer(checkpoint, "is missing: there is no tokenizer.json or vocab.txt")
     _check_vocabulary(checkpoint, max(tokenizer.get_vocab().values()) + 1)
     return tokenizer
@@ -136,16 +134,16 @@ def _read_graph(path: Path) -> onnx.ModelProto:
 def _check_opset(model: onnx.ModelProto, path: Path) -> None:
     opset = next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 0)
     if not OPSET <= opset <= _NEWEST_OPSET:
-        raise _refused(
-            path, f"has opset {opset}", f"{OPSET} to {_NEWEST_OPSET}: --opset {OPSET}"
-        )
+        raise _refused(path, f"has opset {opset}", f"{OPSET} to {_NEWEST_OPSET}: --opset {OPSET}")
 
 
 def _check_operators(model: onnx.ModelProto, path: Path) -> None:
     for node in model.graph.node:
         if node.domain not in ("", "ai.onnx"):
             raise _refused(
-                path, f"holds {node.domain}.{node.op_type}", "a graph without fusions: no --optimize"
+                path,
+                f"holds {node.domain}.{node.op_type}",
+                "a graph without fusions: no --optimize",
             )
         if "Quantize" in node.op_type or "Integer" in node.op_type or "QLinear" in node.op_type:
             raise _refused(path, f"is quantised ({node.op_type})", "fp32: --precision does that")

@@ -10,7 +10,14 @@ from importlib import resources
 
 from spladed.bundle import Kind
 
-__all__ = ["LabelledPage", "calibration_texts", "golden_texts", "labelled_pages", "long_text", "probe_texts"]
+__all__ = [
+    "LabelledPage",
+    "calibration_texts",
+    "golden_texts",
+    "labelled_pages",
+    "long_text",
+    "probe_texts",
+]
 
 _TUTORIAL = (
     "The quick brown fox jumps over the lazy dog.",
