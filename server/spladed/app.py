@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,19 +29,19 @@ __all__ = ["serve"]
 _LOG = logging.getLogger("spladed")
 
 
-def serve(config: Config, *, on_ready: Callable[[int], None] = lambda port: None) -> None:
-    """Serves until SIGTERM or SIGINT, then drains; `on_ready` is called with the port."""
-    uvloop.run(_serve(config, on_ready))
+def serve(config: Config) -> None:
+    """Serves until SIGTERM or SIGINT, then drains."""
+    uvloop.run(_serve(config))
 
 
-async def _serve(config: Config, on_ready: Callable[[int], None]) -> None:
+async def _serve(config: Config) -> None:
     stopping = _stop_signals()
     collections = Collections.open(Path(config.server.data)) if config.server.data else None
     try:
         encoder = _load_encoder(config)
         engine = _start_engine(encoder, config.encoder)
         try:
-            await _run(config, encoder, engine, collections, stopping, on_ready)
+            await _run(config, encoder, engine, collections, stopping)
         finally:
             await asyncio.to_thread(engine.close)
     finally:
@@ -56,7 +55,6 @@ async def _run(
     engine: Engine,
     collections: Collections | None,
     stopping: asyncio.Event,
-    on_ready: Callable[[int], None],
 ) -> None:
     tokenizing = _threads("tokenize", config.encoder.tokenizer_threads)
     reading = _threads("read", config.index.search_threads or available_threads())
@@ -73,7 +71,6 @@ async def _run(
     await server.start()
     _write_port(config.server.port_file, server.port)
     _LOG.info("serving %s on port %d", name, server.port)
-    on_ready(server.port)
     await stopping.wait()
     _LOG.info("draining, at most %g s", config.server.drain_seconds)
     await server.stop(config.server.drain_seconds)

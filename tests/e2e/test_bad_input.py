@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from tests.conftest import ServerProcess
 
 from spladed import errors
 from spladed.client.client import Client
@@ -16,7 +17,6 @@ from spladed.client.values import Document
 from spladed.rpc.status import from_call
 from spladed.sparse import SparseBatch
 from spladed.v1 import encoder_pb2, index_pb2, sparse_pb2
-from tests.conftest import ServerProcess
 
 V = 30_522
 
@@ -29,9 +29,11 @@ def collection(client: Client) -> str:
     return "bad"
 
 
-def batch(indptr: list[int], indices: list[int], values: list[float], V: int = V) -> SparseBatch:
+def batch(
+    indptr: list[int], indices: list[int], values: list[float], dimension: int = V
+) -> SparseBatch:
     return SparseBatch(
-        V,
+        dimension,
         np.array(indptr, np.int64),
         np.array(indices, np.int32),
         np.array(values, np.float32),
@@ -120,7 +122,7 @@ CASES = {
     ),
     "no query": Case(lambda c: c.search("bad"), errors.InvalidInput, "TEXTS_MISSING", "texts"),
     "a query of another dimension": Case(
-        lambda c: c.search("bad", vectors=batch([0, 1], [1], [1], V=5)),
+        lambda c: c.search("bad", vectors=batch([0, 1], [1], [1], dimension=5)),
         errors.Mismatch,
         "DIMENSION",
         "queries.dimension",
@@ -202,7 +204,10 @@ CASES = {
         upsert(batch([0, 2], [5], [1])), errors.InvalidInput, "VECTOR_LENGTHS", "vectors.indptr"
     ),
     "another dimension": Case(
-        upsert(batch([0, 1], [1], [1], V=5)), errors.Mismatch, "DIMENSION", "vectors.dimension"
+        upsert(batch([0, 1], [1], [1], dimension=5)),
+        errors.Mismatch,
+        "DIMENSION",
+        "vectors.dimension",
     ),
 }
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-import pytest
 
 from spladed.encoder.batch import BatchPolicy, WaitingRow, WaitingRows
 from spladed.errors import InvalidInput

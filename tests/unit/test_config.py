@@ -52,12 +52,12 @@ def test_a_wrong_file_is_named_with_what_is_expected(text: str, tmp_path: Path) 
 
 
 def test_a_wrong_variable_is_named() -> None:
-    with pytest.raises(InvalidInput, match="SPLADED_ENCODER_THREADS is 'many'; expected a number"):
+    with pytest.raises(InvalidInput, match=r"SPLADED_ENCODER_THREADS is 'many'; expected a number"):
         load_config(environment={"SPLADED_ENCODER_THREADS": "many"})
-    with pytest.raises(InvalidInput, match="encoder.thread is 'thread'; expected one of device"):
+    with pytest.raises(InvalidInput, match=r"encoder\.thread is 'thread'; expected one of device"):
         load_config(environment={"SPLADED_ENCODER_THREAD": "1"})
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="nowhere.toml"):
+    with pytest.raises(NotFound, match=r"nowhere\.toml"):
         load_config(tmp_path / "nowhere.toml", environment={})

@@ -12,6 +12,7 @@ from google.protobuf import json_format
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from spladed.bundle import Manifest
 from spladed.client.values import CollectionDescription, Document, Explanation, Hit
@@ -36,7 +37,7 @@ __all__ = [
 _OUT = Console()
 _ERR = Console(stderr=True)
 _SHOWN_TERMS = 12
-_SHOWN_WORDS = 5
+_SHOWN_WORDS = 6
 
 T = TypeVar("T")
 
@@ -75,18 +76,16 @@ def rows_json(documents: Sequence[Document], rows: SparseBatch) -> Iterator[str]
 
 
 def print_hits(query: str, hits: Sequence[Hit], explanations: Sequence[Explanation]) -> None:
-    """A table of hits with the words that matched."""
-    table = Table(title=query, title_justify="left", title_style="bold", expand=True)
-    table.add_column("score", justify="right", width=7)
-    table.add_column("id", max_width=36, overflow="ellipsis", no_wrap=True)
-    table.add_column("text", ratio=3)
-    table.add_column("because of", ratio=2)
-    for hit, explanation in zip(hits, explanations, strict=True):
-        words = ", ".join(f"{word} {part:.1f}" for word, part in explanation.words()[:_SHOWN_WORDS])
-        table.add_row(f"{hit.score:.2f}", hit.id, _plain(_short(hit.text, 160)), _plain(words))
-    _OUT.print(table)
+    """Three lines a hit: score and id, the text, the words that matched most."""
+    _OUT.print(Text(query, "bold"))
+    for hit, explanation in zip(hits, explanations, strict=False):
+        words = [f"{word} {part:.1f}" for word, part in explanation.words()[:_SHOWN_WORDS]]
+        _line(Text(f"{hit.score:7.2f}  ").append(hit.id, "cyan"))
+        _line(Text(" " * 9 + " ".join(hit.text.split())))
+        _line(Text(" " * 9 + " · ".join(words), "green"))
     if not hits:
         _OUT.print("no document shares a term with this query")
+    _OUT.print()
 
 
 def hits_json(query: str, hits: Sequence[Hit]) -> str:
@@ -161,6 +160,11 @@ def print_bundle(manifest: Manifest, path: str) -> None:
 def _short(text: str, most: int = 80) -> str:
     line = " ".join(text.split())
     return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def _line(text: Text) -> None:
+    """One line, cut at the terminal's edge."""
+    _OUT.print(text, no_wrap=True, overflow="ellipsis")
 
 
 def _plain(text: str) -> str:
