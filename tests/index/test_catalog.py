@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from spladed.errors import Corrupt, Exhausted, Mismatch, SpladedError
-from spladed.index import Collection
+from spladed.index import Collection, blob
 
 from .oracle import batch, collection, documents, hits
 
@@ -88,7 +88,7 @@ def test_a_full_disk_refuses_the_write_and_keeps_what_was_there(tmp_path: Path) 
         writer = c._catalog._writer
         (pages,) = writer.execute("PRAGMA page_count").fetchone()
         writer.execute(f"PRAGMA max_page_count = {pages}")
-        big = batch(100, *({term: 1.0 for term in range(100)} for _ in range(500)))
+        big = batch(100, *(dict.fromkeys(range(100), 1.0) for _ in range(500)))
         with pytest.raises(Exhausted, match="full") as caught:
             c.upsert(documents("a", *(f"n{number}" for number in range(499))), big)
         assert caught.value.reason == "DISK_FULL"
@@ -98,6 +98,25 @@ def test_a_full_disk_refuses_the_write_and_keeps_what_was_there(tmp_path: Path) 
         assert c.upsert(documents("b"), ONE) == 2
     with Collection.open(tmp_path / "c") as c:
         assert hits(c, ONE, 5) == [("a", 1.0), ("b", 1.0)]
+
+
+def test_a_write_that_fails_half_way_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*_: object) -> bytes:
+        raise MemoryError
+
+    with collection(tmp_path) as c:
+        c.upsert(documents("a", "b"), batch(100, {1: 1}, {1: 0.5}))
+        with monkeypatch.context() as patch:  # after the documents were deleted and inserted
+            patch.setattr(blob, "encode", no_memory)
+            with pytest.raises(MemoryError):
+                c.upsert(documents("b", "n"), batch(100, {1: 3}, {1: 3}))
+        assert (c.generation, hits(c, ONE, 5)) == (1, [("a", 1.0), ("b", 0.5)])
+        assert c.get(["a", "b", "n"]).documents == documents("a", "b")
+        assert c.upsert(documents("n"), ONE) == 2
+    with Collection.open(tmp_path / "c") as c:
+        assert hits(c, ONE, 5) == [("a", 1.0), ("n", 1.0), ("b", 0.5)]
 
 
 FAILING_DISK = """

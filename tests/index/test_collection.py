@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -213,45 +214,40 @@ def test_a_closed_collection_says_so(tmp_path: Path) -> None:
             call(c)
 
 
-def test_readers_see_whole_writes_while_a_writer_writes(tmp_path: Path) -> None:
-    """Each write sets every document's weight and text to its number: no read may mix them."""
+@pytest.mark.parametrize("with_documents", [False, True])
+def test_readers_see_whole_writes_while_a_writer_writes(
+    tmp_path: Path, with_documents: bool
+) -> None:
+    """Write n sets every document's weight and text to n: no read may mix two writes."""
     names = [f"d{number}" for number in range(20)]
-    wrong: list[object] = []
-    reads = [0, 0, 0]
-    with collection(tmp_path) as c:
 
-        def write(number: int) -> None:
-            rows = batch(100, *({1: float(number)} for _ in names))
-            c.upsert([Document(name, str(number)) for name in names], rows)
+    def write(number: int) -> None:
+        rows = batch(100, *({1: float(number)} for _ in names))
+        c.upsert([Document(name, str(number)) for name in names], rows)
 
-        def read(reader: int) -> None:
-            while not done.is_set():
-                found, generation = c.search(ONE, 50, with_documents=reader > 0)
-                seen = {(hit.score, hit.document and hit.document.text) for hit in found[0]}
-                text = str(float(generation)).removesuffix(".0") if reader else None
-                if len(found[0]) != 20 or seen != {(float(generation), text)}:
-                    wrong.append((generation, found))
-                got = c.get(names, with_vectors=True)
-                if {one.text for one in got.documents} != {str(got.generation)} or set(
-                    got.vectors.values.tolist()
-                ) != {float(got.generation)}:
-                    wrong.append(got)
-                reads[reader] += 1
+    def read() -> int:
+        reads = 0
+        while not done.is_set() or reads < 3:
+            found, generation = c.search(ONE, 50, with_documents=with_documents)
+            text = str(generation) if with_documents else None
+            seen = [(hit.score, hit.document and hit.document.text) for hit in found[0]]
+            assert seen == [(float(generation), text)] * 20
+            got = c.get(names, with_vectors=True)
+            assert [one.text for one in got.documents] == [str(got.generation)] * 20
+            assert got.vectors.values.tolist() == [float(got.generation)] * 20
+            reads += 1
+        return reads
 
-        done = threading.Event()
+    done = threading.Event()
+    with collection(tmp_path) as c, ThreadPoolExecutor(3) as pool:
         write(1)
-        readers = [threading.Thread(target=read, args=(number,)) for number in range(3)]
-        for reader in readers:
-            reader.start()
-        for number in range(2, 15):
-            write(number)
-        while min(reads) < 3:
-            write_again = c.get(names).documents  # a reader too, until all have read
-            assert len(write_again) == 20
-        done.set()
-        for reader in readers:
-            reader.join()
-    assert not wrong
+        readers = [pool.submit(read) for _ in range(3)]
+        try:
+            for number in range(2, 15):
+                write(number)
+        finally:
+            done.set()
+        assert all(reader.result() >= 3 for reader in readers)
 
 
 def test_a_read_does_not_wait_for_a_write(tmp_path: Path) -> None:

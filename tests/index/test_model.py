@@ -100,4 +100,4 @@ class CollectionModel(RuleBasedStateMachine):
 
 
 TestCollectionModel = CollectionModel.TestCase
-TestCollectionModel.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestCollectionModel.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

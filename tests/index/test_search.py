@@ -110,13 +110,15 @@ def test_what_matches_nothing_has_no_hits(tmp_path: Path, query: Row) -> None:
         assert c.search(SparseBatch.empty(100), 3) == ([], 1)
 
 
-def test_explain_sums_to_the_same_bits(tmp_path: Path) -> None:
+@pytest.mark.parametrize("weight_format", FORMATS)
+def test_explain_sums_to_the_same_bits(tmp_path: Path, weight_format: WeightFormat) -> None:
     rng = np.random.default_rng(3)
     terms = np.arange(100)
-    rows = [(terms, rng.random(100, np.float32) + 0.01) for _ in range(20)]
-    with collection(tmp_path) as c:
-        c.upsert(documents(*map(str, range(20))), SparseBatch.from_rows(100, rows))
-        query = SparseBatch.from_rows(100, [(terms, rng.random(100, np.float32) + 0.01)])
+    # Magnitudes apart, so that float64 sums round and their order shows in the last bit.
+    rows = [(terms, 10 ** rng.uniform(-3, 1, 100)) for _ in range(21)]
+    with collection(tmp_path, 100, weight_format) as c:
+        c.upsert(documents(*map(str, range(20))), SparseBatch.from_rows(100, rows[:20]))
+        query = SparseBatch.from_rows(100, rows[20:])
         ranked = hits(c, query, 20)
         explained = c.explain(query, [id for id, _ in ranked])
         assert [(one.id, one.score) for one in explained] == ranked
@@ -137,7 +139,7 @@ def test_read_only_and_strided_queries_are_fine(tmp_path: Path) -> None:
 
 def test_the_scratch_is_clean_after_every_query() -> None:
     snapshot = snapshot_of(50, [random_batch(np.random.default_rng(1), 50, 300, 9)], "fixed16")
-    query = batch(50, {term: 1.0 for term in range(50)})
+    query = batch(50, dict.fromkeys(range(50), 1.0))
     first = found(snapshot, query, 5)
     assert all(found(snapshot, query, 5) == first for _ in range(3))
     assert not search._scratch.sums.any()
