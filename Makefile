@@ -29,6 +29,7 @@ test: $(SERVER)/ready-dev
 	$(SERVER)/bin/python -m pytest --ignore=tests/export
 
 test-export: $(EXPORT)/ready
+	$(EXPORT)/bin/pyright --pythonpath $(EXPORT)/bin/python export/spladed_export
 	$(EXPORT)/bin/python -m pytest tests/export
 
 test-floors: $(FLOORS)/ready
@@ -38,7 +39,7 @@ check: $(SERVER)/ready-dev protos-check
 	$(SERVER)/bin/ruff check .
 	$(SERVER)/bin/ruff format --check .
 	$(SERVER)/bin/lint-imports
-	$(SERVER)/bin/pyright
+	$(SERVER)/bin/pyright --pythonpath $(SERVER)/bin/python
 
 # The generator is pinned low and lives alone: its code then runs on a wide range of
 # runtimes, and its own protobuf never meets the server's.

@@ -25,7 +25,7 @@ def read_documents(file: str) -> Iterator[Document]:
     document.
     """
     with _open(file) as lines:
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(_decoded(lines, file), 1):
             if line.strip():
                 yield _document(line, f"{file}:{number}")
 
@@ -40,7 +40,7 @@ def count_lines(file: str) -> int | None:
     if file == "-":
         return None
     with _open(file) as lines:
-        return sum(1 for line in lines if line.strip())
+        return sum(1 for line in _decoded(lines, file) if line.strip())
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -58,6 +58,15 @@ def _open(file: str) -> TextIO:
     except OSError as error:
         raise NotFound(
             f"cannot read {file}: {error.strerror}", reason="FILE", field="file"
+        ) from error
+
+
+def _decoded(lines: TextIO, file: str) -> Iterator[str]:
+    try:
+        yield from lines
+    except UnicodeDecodeError as error:
+        raise InvalidInput(
+            f"{file} is not UTF-8: {error}; convert it first", reason="ENCODING", field="file"
         ) from error
 
 
