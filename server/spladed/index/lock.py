@@ -44,7 +44,7 @@ class FolderLock:
 
 def _opened(folder: Path) -> IO[str]:
     try:
-        return open(folder / LOCK_NAME, "a+", encoding="utf-8")
+        return (folder / LOCK_NAME).open("a+", encoding="utf-8")
     except OSError as error:
         raise Unavailable(
             f"{folder} cannot be written: {error.strerror}; give a folder that this user may write",
