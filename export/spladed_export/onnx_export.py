@@ -25,7 +25,7 @@ __all__ = ["load_model", "load_tokenizer", "masked_lm"]
 
 _NEWEST_OPSET = 22  # the last that IR version 10 carries
 _INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
-_HALF = {TensorProto.FLOAT16: "float16", TensorProto.BFLOAT16: "bfloat16"}
+_HALF: dict[int, str] = {TensorProto.FLOAT16: "float16", TensorProto.BFLOAT16: "bfloat16"}
 
 
 def masked_lm(checkpoint: Checkpoint) -> onnx.ModelProto:
@@ -145,7 +145,7 @@ def _check_operators(model: onnx.ModelProto, path: Path) -> None:
                 f"holds {node.domain}.{node.op_type}",
                 "a graph without fusions: no --optimize",
             )
-        if "Quantize" in node.op_type or "Integer" in node.op_type or "QLinear" in node.op_type:
+        if any(word in node.op_type.lower() for word in ("quantize", "integer", "qlinear")):
             raise _refused(path, f"is quantised ({node.op_type})", "fp32: --precision does that")
     for tensor in model.graph.initializer:
         if tensor.data_type in _HALF:

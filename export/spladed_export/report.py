@@ -9,7 +9,7 @@ from typing import Any, Literal
 from spladed.errors import Mismatch
 from spladed_export.reference import Reference
 
-__all__ = ["Check", "Report"]
+__all__ = ["Check", "Report", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +47,6 @@ class Report:
         """Records a check; raises Mismatch (VERIFY_<NAME>) if it fails."""
         self._add(Check(name, measured, limit, "at least", about))
 
-    def failed(self, name: str, about: str) -> Mismatch:
-        """The error of a check that could not even be measured."""
-        return Mismatch(
-            f"verification failed: {name}: {about}; no bundle was written",
-            reason=f"VERIFY_{name.upper()}",
-            field="verification",
-        )
-
     def to_mapping(self) -> dict[str, Any]:
         """The report as the manifest holds it; numbers to four digits, so that it is stable."""
         checks = {
@@ -74,9 +66,18 @@ class Report:
     def _add(self, check: Check) -> None:
         self.checks.append(check)
         if not check.ok:
-            raise self.failed(
+            raise failed(
                 check.name,
                 f"{check.about}: measured {check.measured:.4g}, {check.side} {check.limit:g} "
                 "is allowed",
             )
         self.progress(f"verified {check.name}: {check.measured:.3g} ({check.side} {check.limit:g})")
+
+
+def failed(name: str, about: str) -> Mismatch:
+    """The error of a check that failed, or could not even be measured."""
+    return Mismatch(
+        f"verification failed: {name}: {about}; no bundle was written",
+        reason=f"VERIFY_{name.upper()}",
+        field="verification",
+    )

@@ -90,4 +90,5 @@ def golden_texts() -> list[tuple[str, Kind]]:
     documents = [*_TUTORIAL, *(page.passage for page in pages[:8]), long_text()]
     queries = ["fox and dog agility", "a", "caf\u00e9", "\u4f60\u597d"]
     queries += [page.query for page in labelled_pages()[7:375:23]][: 32 - 13 - len(queries)]
-    return [(text, "document") for text in documents] + [(text, "query") for text in queries]
+    golden: list[tuple[str, Kind]] = [(text, "document") for text in documents]
+    return golden + [(text, "query") for text in queries]

@@ -41,6 +41,7 @@ def random_checkpoint(family: str, folder: Path, *, seed: int = 0) -> Path:
     tokenizer.save_pretrained(folder)
     torch.manual_seed(seed)
     model = FAMILIES[family]().eval()
+    _disturb(model)
     _shift_bias(model, tokenizer)
     model.save_pretrained(folder)
     return folder
@@ -83,6 +84,14 @@ def _vocabulary() -> list[str]:
     words = Counter(word for word in re.findall("[a-z]+", text) if len(word) > 1)
     ranked = sorted(words, key=lambda word: (-words[word], word))
     return [*start, *ranked][:VOCABULARY_SIZE]
+
+
+@torch.inference_mode()
+def _disturb(model: Any) -> None:
+    """Moves biases and LayerNorms from the zeros and ones that would hide their loss."""
+    for parameter in model.parameters():
+        if parameter.ndim == 1:
+            parameter += 0.1 * torch.randn_like(parameter)
 
 
 @torch.inference_mode()

@@ -21,7 +21,7 @@ from spladed.errors import SpladedError
 from spladed.ort import Session
 from spladed.sparse import SparseBatch
 from spladed_export.labelled import mean_overlap, ndcg_at_10
-from spladed_export.report import Report
+from spladed_export.report import Report, failed
 from spladed_export.texts import golden_texts, labelled_pages, probe_texts
 
 __all__ = ["Graph", "Lengths", "golden_rows", "verify_fresh_process", "verify_graphs"]
@@ -56,12 +56,27 @@ class Graph:
         """Rows in the order given, `batch` texts at a time.
 
         Each batch has `pad` more positions than its longest text, as far as there are any.
+        Raises Mismatch (VERIFY_RUN, VERIFY_CSR) for a batch that gives no proper rows.
         """
         parts = [
-            self.session.run(*self._padded(ids[start : start + batch], pad))
+            self._run(*self._padded(ids[start : start + batch], pad))
             for start in range(0, len(ids), batch)
         ]
         return SparseBatch.concatenate(self.session.dimension, parts)
+
+    def _run(self, tokens: np.ndarray, mask: np.ndarray) -> SparseBatch:
+        """One batch, its offsets, order and weights checked: NaN and infinity are refused."""
+        try:
+            rows = self.session.run(tokens, mask)
+        except Exception as error:  # onnxruntime raises a dozen unrelated classes here
+            raise failed("run", f"the graph cannot run {tokens.shape} tokens ({error})") from error
+        try:
+            rows.checked("graph")
+        except SpladedError as error:
+            raise failed("csr", error.message) from error
+        if len(rows) != len(tokens):
+            raise failed("csr", f"{len(rows)} rows for {len(tokens)} texts")
+        return rows
 
     def _padded(self, ids: Sequence[np.ndarray], pad: int) -> tuple[np.ndarray, np.ndarray]:
         longest = max(len(each) for each in ids)
@@ -85,7 +100,6 @@ def verify_graphs(
     _verify_rows(exact, lengths, report)
     documents = final.ids([page.passage for page in labelled_pages()], lengths["document"])
     passages = final.rows(documents, batch=32)
-    _verify_csr("csr_labelled", passages, len(documents), report)
     _verify_evidence(passages, report)
     if precision != "fp32":
         _verify_lowered(exact, final, lengths, passages, report)
@@ -117,7 +131,7 @@ def verify_fresh_process(folder: Path, report: Report) -> None:
     )
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or ["no message"]
-        raise report.failed("fresh_process", f"the encoder refused the bundle: {lines[-1]}")
+        raise failed("fresh_process", f"the encoder refused the bundle: {lines[-1]}")
     moved = float(json.loads(done.stdout)["moved"])
     about = "largest difference of a golden weight in a fresh process"
     report.at_most("fresh_process", moved, INVARIANCE, about)
@@ -138,26 +152,13 @@ def _verify_rows(exact: Graph, lengths: Lengths, report: Report) -> None:
     ids = exact.ids(probe_texts(), max(lengths.values()))
     expected = [report.reference.row(each.tolist()) for each in ids]
     for name, batch, pad in (("alone", 1, 0), ("padded", _BATCH, 7)):
-        try:
-            rows = exact.rows(ids, batch=batch, pad=pad)
-        except Exception as error:  # onnxruntime raises a dozen unrelated classes here
-            raise report.failed("run", f"the graph cannot run these texts ({error})") from error
-        _verify_csr(f"csr_{name}", rows, len(ids), report)
+        rows = exact.rows(ids, batch=batch, pad=pad)
         worst = max(
             float(np.abs(_dense(row, rows.dimension) - truth).max())
             for row, truth in zip(rows.rows(), expected, strict=True)
         )
         about = f"largest difference of a weight between the fp32 graft and the source, {name}"
         report.at_most(f"fp32_{name}", worst, FP32_TOLERANCE, about)
-
-
-def _verify_csr(name: str, rows: SparseBatch, expected: int, report: Report) -> None:
-    """Offsets, order and weights as `SparseBatch` promises them; NaN and infinity refused."""
-    try:
-        rows.checked("graph")
-    except SpladedError as error:
-        raise report.failed("csr", error.message) from error
-    report.at_most(name, abs(len(rows) - expected), 0, "rows missing or too many")
 
 
 def _verify_evidence(passages: SparseBatch, report: Report) -> None:

@@ -1,0 +1,270 @@
+"""export: a whole bundle or nothing, the same one every time, from every kind of source."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from spladed.bundle import Bundle, Model, Precision
+from spladed.encoder.encoder import Encoder
+from spladed.errors import SpladedError
+from spladed_export import export as exporting
+from spladed_export.export import export
+from spladed_export.reference import Reference
+
+
+@pytest.fixture(scope="module")
+def onnx_source(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What optimum-cli itself makes of the random BERT."""
+    folder = tmp_path_factory.mktemp("source") / "tiny-bert-onnx"
+    command = [Path(sys.executable).with_name("optimum-cli"), "export", "onnx"]
+    arguments = ["--model", bert, "--task", "fill-mask", folder]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize("family", ["bert", "distilbert"])
+def test_a_bundle_of_each_family(
+    request: pytest.FixtureRequest, tmp_path: Path, family: str, precision: Precision
+) -> None:
+    source = request.getfixturevalue(family)
+    said: list[str] = []
+    bundle = export(source, tmp_path / "out", precision=precision, progress=said.append)
+    manifest = bundle.manifest
+    assert sorted(path.name for path in bundle.path.iterdir()) == [
+        "model.onnx", "spladed.json", "tokenizer.json",
+    ]  # fmt: skip
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (manifest.precision, manifest.target, manifest.name) == (precision, "cpu", source.name)
+    assert (manifest.query_max_length, manifest.document_max_length) == (128, 128)
+    assert len(manifest.golden) == 32
+    assert {golden.kind for golden in manifest.golden} == {"query", "document"}
+    assert manifest.verification["reference"] == "torch fp32, eager attention"
+    checks = manifest.verification["checks"]
+    assert {"tokens", "fp32_alone", "fp32_padded", "invariance_padding", "fresh_process"} <= set(
+        checks
+    )
+    assert ("overlap" in checks) == (precision == "int8")
+    assert any("verified fp32_alone" in line for line in said)
+
+
+def test_the_graph_is_what_the_bundle_promises(bert: Path, tmp_path: Path) -> None:
+    model = onnx.load(str(export(bert, tmp_path / "out", precision="int8").graph))
+    onnx.checker.check_model(model)
+    assert model.ir_version <= 10
+    assert {each.domain: each.version for each in model.opset_import} == {
+        "": 18, "com.microsoft": 1,
+    }  # fmt: skip
+    assert [node.name for node in model.graph.output] == ["indptr", "indices", "values"]
+    for node in model.graph.input:
+        dimensions = [each.dim_param for each in node.type.tensor_type.shape.dim]
+        assert dimensions == ["batch", "sequence"]
+    assert not any(tensor.doc_string for tensor in model.graph.initializer)
+
+
+def test_the_same_source_makes_the_same_bytes(bert: Path, tmp_path: Path) -> None:
+    one = export(bert, tmp_path / "one", precision="int8")
+    other = export(bert, tmp_path / "other", precision="int8")
+    for path in one.path.iterdir():
+        assert path.read_bytes() == (other.path / path.name).read_bytes(), path.name
+
+
+def test_precision_changes_the_bundle_and_not_the_space(bert: Path, tmp_path: Path) -> None:
+    exact = export(bert, tmp_path / "fp32").manifest
+    lowered = export(bert, tmp_path / "int8", precision="int8").manifest
+    assert exact.space_id == lowered.space_id
+    assert exact.bundle_id != lowered.bundle_id
+
+
+def test_lengths_can_be_set_and_belong_to_the_bundle(bert: Path, tmp_path: Path) -> None:
+    bundle = export(bert, tmp_path / "out", query_max_length=16, document_max_length=64)
+    assert (bundle.max_length("query"), bundle.max_length("document")) == (16, 64)
+
+
+def test_a_folder_exported_by_optimum_gives_the_rows_of_its_checkpoint(
+    onnx_source: Path, bert: Path, tmp_path: Path, ragged_texts: list[str]
+) -> None:
+    bundle = export(onnx_source, tmp_path / "graph")
+    assert "logits of the source's graph" in bundle.manifest.verification["reference"]
+    texts = ragged_texts[::10]
+    ours = Encoder.load(bundle).encode(texts, kind="document")
+    truth = Encoder.load(export(bert, tmp_path / "weights")).encode(texts, kind="document")
+    np.testing.assert_array_equal(ours.indices, truth.indices)
+    np.testing.assert_allclose(ours.values, truth.values, atol=1e-5)
+
+
+def test_a_graph_needs_no_torch(onnx_source: Path, tmp_path: Path) -> None:
+    """torch is hidden from a process of its own; transformers then only tokenizes."""
+    script = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from spladed_export.export import export\n"
+        f"export({str(onnx_source)!r}, {str(tmp_path / 'out')!r}, precision='int8')\n"
+    )
+    environment = os.environ | {"USE_TORCH": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert Bundle.open(tmp_path / "out").manifest.precision == "int8"
+
+
+def lower_opset(model: onnx.ModelProto) -> None:
+    model.opset_import[0].version = 14
+
+
+def fuse(model: onnx.ModelProto) -> None:
+    model.graph.node[-1].domain = "com.microsoft"
+
+
+def quantise(model: onnx.ModelProto) -> None:
+    model.graph.node.insert(0, helper.make_node("DequantizeLinear", ["a", "b"], ["c"]))
+
+
+def halve(model: onnx.ModelProto) -> None:
+    tensor = numpy_helper.from_array(np.zeros(1, np.float16), "half")
+    model.graph.initializer.append(tensor)
+
+
+def another_task(model: onnx.ModelProto) -> None:
+    output = helper.make_tensor_value_info("pooled", TensorProto.FLOAT, ["batch", 16])
+    model.graph.output.insert(0, output)
+
+
+def another_end(model: onnx.ModelProto) -> None:
+    """Logits that a softmax follows are no decoder's output."""
+    model.graph.node[-1].output[0] = "before"
+    model.graph.node.append(helper.make_node("Softmax", ["before"], ["logits"]))
+
+
+@pytest.mark.parametrize(
+    ("edit", "names"),
+    [
+        (lower_opset, "opset 14"),
+        (fuse, "com.microsoft"),
+        (quantise, "DequantizeLinear"),
+        (halve, "float16"),
+        (another_task, "pooled"),
+        (another_end, "Softmax"),
+    ],
+)
+def test_a_graph_that_cannot_be_grafted_is_refused(
+    onnx_source: Path, tmp_path: Path, edit: Callable[[onnx.ModelProto], None], names: str
+) -> None:
+    folder = Path(shutil.copytree(onnx_source, tmp_path / "copy"))
+    model = onnx.load(str(folder / "model.onnx"))
+    edit(model)
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(SpladedError) as caught:
+        export(folder, tmp_path / "out")
+    assert caught.value.reason == "SOURCE_GRAPH"
+    assert names in caught.value.message
+    assert [path.name for path in tmp_path.iterdir()] == ["copy"]
+
+
+def test_a_graph_cut_short_is_refused(onnx_source: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(onnx_source, tmp_path / "copy"))
+    graph = folder / "model.onnx"
+    graph.write_bytes(graph.read_bytes()[:5_000])
+    with pytest.raises(SpladedError) as caught:
+        export(folder, tmp_path / "out")
+    assert caught.value.reason == "SOURCE_GRAPH"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason", "field"),
+    [
+        ({"precision": "fp16"}, "EXPORT_PRECISION", "precision"),
+        ({"target": "cuda"}, "EXPORT_TARGET", "target"),
+        ({"query_max_length": 2}, "MAX_LENGTH", "query_max_length"),
+        ({"document_max_length": 129}, "MAX_LENGTH", "document_max_length"),
+    ],
+)
+def test_arguments_that_are_refused(
+    bert: Path, tmp_path: Path, arguments: dict[str, object], reason: str, field: str
+) -> None:
+    with pytest.raises(SpladedError) as caught:
+        export(bert, tmp_path / "out", **arguments)  # type: ignore[arg-type]
+    assert (caught.value.reason, caught.value.field) == (reason, field)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_folder_is_replaced_only_by_force_and_only_if_it_is_a_bundle(
+    bert: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    first = export(bert, out).manifest.bundle_id
+    with pytest.raises(SpladedError) as caught:
+        export(bert, out)
+    assert caught.value.reason == "OUT_EXISTS"
+    assert export(bert, out, precision="int8", force=True).manifest.bundle_id != first
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    other = tmp_path / "thesis"
+    other.mkdir()
+    (other / "chapter1.tex").write_text("years of work")
+    with pytest.raises(SpladedError) as caught:
+        export(bert, other, force=True)
+    assert caught.value.reason == "OUT_NOT_A_BUNDLE"
+    assert (other / "chapter1.tex").exists()
+
+
+def test_a_parent_that_is_not_there(bert: Path, tmp_path: Path) -> None:
+    with pytest.raises(SpladedError) as caught:
+        export(bert, tmp_path / "no" / "out")
+    assert caught.value.reason == "OUT_PARENT"
+
+
+def test_a_failed_replacement_leaves_the_old_bundle(
+    monkeypatch: pytest.MonkeyPatch, bert: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    first = export(bert, out).manifest.bundle_id
+
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(exporting, "verify_fresh_process", fail)
+    with pytest.raises(KeyboardInterrupt):
+        export(bert, out, precision="int8", force=True)
+    assert Bundle.open(out).manifest.bundle_id == first
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize(
+    "pooling", [{"pooling_strategy": "sum"}, {"activation_function": "log1p_relu"}]
+)
+def test_other_poolings_fit_the_reference(
+    copy: Path, tmp_path: Path, pooling: dict[str, str]
+) -> None:
+    """The gate compares with torch, so a written bundle is the proof."""
+    types = ["x.MLMTransformer", "x.SpladePooling"]
+    modules = [{"path": path, "type": kind} for path, kind in zip(["", "p"], types, strict=True)]
+    (copy / "modules.json").write_text(json.dumps(modules))
+    (copy / "p").mkdir()
+    (copy / "p" / "config.json").write_text(json.dumps(pooling))
+    bundle = export(copy, tmp_path / "out")
+    model = bundle.manifest.model
+    assert (model.pooling, model.activation) != ("max", "log1p_relu")
+    if model.pooling == "sum":
+        with pytest.raises(SpladedError) as caught:
+            export(copy, tmp_path / "int8", precision="int8")
+        assert caught.value.reason == "PRECISION_POOLING"
+
+
+def test_the_reference_is_the_formula() -> None:
+    """On logits written out by hand: max over tokens of log(1 + relu(z)), terms dropped."""
+    model = Model("x", 4, 8, special_terms="drop", special_token_ids=(3,))
+    logits = np.array([[1.0, -1.0, 0.0, 9.0], [3.0, -2.0, 0.5, 9.0]], np.float32)
+    row = Reference("", None, lambda _: logits, model).row([0, 1])
+    np.testing.assert_allclose(row, [np.log(4), 0, np.log(1.5), 0], rtol=1e-6)
