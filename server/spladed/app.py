@@ -36,7 +36,7 @@ def serve(config: Config) -> None:
 
 async def _serve(config: Config) -> None:
     stopping = _stop_signals()
-    collections = Collections.open(Path(config.server.data)) if config.server.data else None
+    collections = _open_collections(config.server.data)
     try:
         encoder = _load_encoder(config)
         engine = _start_engine(encoder, config.encoder)
@@ -76,6 +76,16 @@ async def _run(
     await server.stop(config.server.drain_seconds)
     for pool in (tokenizing, reading, writing):
         await asyncio.to_thread(pool.shutdown)
+
+
+def _open_collections(data: str) -> Collections | None:
+    """The collections of a data folder; one that is broken is logged and keeps none back."""
+    if not data:
+        return None
+    collections = Collections.open(Path(data))
+    for name, error in collections.failures().items():
+        _LOG.error("collection %s is not served: %s", name, error.message)
+    return collections
 
 
 def _load_encoder(config: Config) -> Encoder:

@@ -18,7 +18,7 @@ from tests.conftest import SPLADED, ServerProcess
 import spladed
 from spladed.client.client import Client
 from spladed.client.values import Document
-from spladed.errors import Mismatch
+from spladed.errors import Corrupt, Mismatch
 
 Start = Callable[..., ServerProcess]
 
@@ -201,6 +201,23 @@ def test_a_collection_of_another_space_is_refused(start_server: Start, bundle: P
                 assert caught.value.reason == "SPACE"
     finally:
         other.end(signal.SIGKILL)
+
+
+def test_a_broken_collection_is_named_and_keeps_no_other_back(start_server: Start) -> None:
+    server = start_server()
+    with Client(server.target) as client:
+        for name in ("whole", "broken"):
+            client.create_collection(name)
+            client.upsert(name, [Document("1", "A fox leaps.")])
+    assert server.end(signal.SIGTERM) == 0
+    (server.folder / "data" / "broken" / "catalog.sqlite").write_bytes(b"no catalog")
+    server.start()
+    with Client(server.target) as client:
+        assert [each.name for each in client.collections()] == ["whole"]
+        assert len(client.search("whole", texts=["fox"]).hits[0]) == 1
+        with pytest.raises(Corrupt):
+            client.search("broken", texts=["fox"])
+    assert "collection broken is not served" in server.log_text()
 
 
 def test_a_server_of_encoders_alone_has_no_index(start_server: Start) -> None:

@@ -61,6 +61,7 @@ class Client:
         self, target: str, *, timeout_seconds: float = 30.0, max_reply_bytes: int = 67_108_864
     ) -> None:
         self.timeout_seconds = timeout_seconds
+        self._methods: dict[str, grpc.UnaryUnaryMultiCallable[Any, Any]] = {}
         self._channel = grpc.insecure_channel(
             target,
             options=[
@@ -294,14 +295,15 @@ class Client:
 
     def _call(self, method: str, request: Any, reply: Any, timeout_seconds: float | None) -> Any:
         """One unary call; `method` is Service/Method, `reply` the class of the answer."""
-        call = self._channel.unary_unary(
-            f"/spladed.v1.{method}",
-            request_serializer=type(request).SerializeToString,
-            response_deserializer=reply.FromString,
-        )
+        if method not in self._methods:
+            self._methods[method] = self._channel.unary_unary(
+                f"/spladed.v1.{method}",
+                request_serializer=type(request).SerializeToString,
+                response_deserializer=reply.FromString,
+            )
         timeout = self.timeout_seconds if timeout_seconds is None else timeout_seconds
         try:
-            return call(request, timeout=timeout)
+            return self._methods[method](request, timeout=timeout)
         except grpc.RpcError as error:
             raise from_call(error) from None
 

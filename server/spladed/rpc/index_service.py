@@ -75,8 +75,9 @@ class IndexService:
         return pb.DeleteCollectionResponse()
 
     async def list_collections(self, _: pb.ListCollectionsRequest) -> Any:
-        """All collections, by name."""
-        names = sorted(self._collections.names())
+        """All collections that could be opened, by name."""
+        failed = self._collections.failures()
+        names = [name for name in self._collections.names() if name not in failed]
         collections = [write_collection(name, self._collections.get(name)) for name in names]
         return pb.ListCollectionsResponse(collections=collections)
 
