@@ -13,16 +13,29 @@ from spladed.errors import SpladedError
 from spladed.sparse import SparseBatch
 
 if TYPE_CHECKING:
+    from spladed.client.aio import AsyncClient
     from spladed.client.client import Client
+    from spladed.client.values import Document
     from spladed.encoder.encoder import Encoder
     from spladed.index.collection import Collection
 
-__all__ = ["Client", "Collection", "Encoder", "SparseBatch", "SpladedError", "__version__"]
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "Collection",
+    "Document",
+    "Encoder",
+    "SparseBatch",
+    "SpladedError",
+    "__version__",
+]
 
 __version__ = metadata.version("spladed")
 
 _LAZY = {
+    "AsyncClient": ("spladed.client.aio", ""),
     "Client": ("spladed.client.client", ""),
+    "Document": ("spladed.client.values", ""),
     "Encoder": ("spladed.encoder.encoder", "encoder,cpu"),
     "Collection": ("spladed.index.collection", "index"),
 }

@@ -19,8 +19,10 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_public_names_are_these() -> None:
     assert spladed.__all__ == [
+        "AsyncClient",
         "Client",
         "Collection",
+        "Document",
         "Encoder",
         "SparseBatch",
         "SpladedError",

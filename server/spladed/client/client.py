@@ -1,25 +1,31 @@
-"""A synchronous client: one channel, one deadline rule, the server's own errors."""
+"""The blocking client."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self, TypeVar
 
 import grpc
 
-from spladed.client.convert import (
-    KINDS,
-    LONG_TEXTS,
-    WEIGHT_FORMATS,
-    choose,
-    read_collection,
-    read_encoded,
-    read_explanation,
-    read_found,
-    read_search,
-    write_upsert,
+from spladed.client import calls
+from spladed.client.bulk import (
+    EncodedPart,
+    EncodedParts,
+    Stream,
+    Tally,
+    encode_stream,
+    serialise,
+    upsert_stream,
 )
+from spladed.client.calls import Call, LongText
+from spladed.client.channel import Tls, credentials_of, open_channel
+from spladed.client.outbox import ChunkSize
+from spladed.client.pump import Pump
+from spladed.client.retry import Retry
 from spladed.client.values import (
     CollectionDescription,
     Deleted,
@@ -31,24 +37,30 @@ from spladed.client.values import (
     SearchResult,
     TokenizedText,
     Upserted,
+    UpsertedMany,
     WeightFormat,
 )
+from spladed.errors import SpladedError
 from spladed.rpc.status import from_call
-from spladed.rpc.wire import view, write_batch
 from spladed.sparse import SparseBatch
-from spladed.v1 import encoder_pb2, index_pb2
+from spladed.v1.encoder_pb2 import GetInfoResponse
+from spladed.v1.index_pb2 import GetStatsResponse
 
 __all__ = ["Client"]
 
-LongText = Literal["truncate", "refuse", "chunk_max"]
+T = TypeVar("T")
 
 
 class Client:
-    """Calls one server; threads may share it. Every call raises `SpladedError`s.
+    """Calls one server; threads may share it. Every method raises `SpladedError`s.
 
-    target:            HOST:PORT
-    timeout_seconds:   deadline of each call; a method's own `timeout_seconds` goes before it
-    max_reply_bytes:   what is accepted; the server's own limit is 4 MiB unless configured
+    target:          HOST:PORT
+    timeout_seconds: deadline of each call, its repetitions included; a method's own
+                     `timeout_seconds` goes before it
+    max_reply_bytes: what is accepted; the server's own limit is 4 MiB unless configured
+    tls:             certificates; None speaks in clear
+    api_key:         sent with every call as "authorization: Bearer KEY"
+    retry:           how calls that are safe to repeat are repeated
 
     >>> with Client("127.0.0.1:50051") as client:             # doctest: +SKIP
     ...     client.create_collection("notes")
@@ -58,17 +70,20 @@ class Client:
     """
 
     def __init__(
-        self, target: str, *, timeout_seconds: float = 30.0, max_reply_bytes: int = 67_108_864
+        self,
+        target: str,
+        *,
+        timeout_seconds: float = 30.0,
+        max_reply_bytes: int = 67_108_864,
+        tls: Tls | None = None,
+        api_key: str = "",
+        retry: Retry | None = None,
     ) -> None:
         self.timeout_seconds = timeout_seconds
+        self.retry = retry or Retry()
+        self._metadata = credentials_of(api_key)
+        self._channel = open_channel(target, tls, max_reply_bytes)
         self._methods: dict[str, grpc.UnaryUnaryMultiCallable[Any, Any]] = {}
-        self._channel = grpc.insecure_channel(
-            target,
-            options=[
-                ("grpc.max_receive_message_length", max_reply_bytes),
-                ("grpc.max_send_message_length", -1),
-            ],
-        )
 
     def __enter__(self) -> Self:
         return self
@@ -98,13 +113,8 @@ class Client:
         timeout_seconds: float | None = None,
     ) -> Encoded:
         """One sparse row a text, in order; `max_length` 0 takes the bundle's own."""
-        request = encoder_pb2.EncodeRequest(
-            texts=texts, options=_options(kind, bundle, long_text, max_length)
-        )
-        reply = self._call(
-            "Encoder/Encode", request, encoder_pb2.EncodeResponse, timeout_seconds
-        )  # fmt: skip
-        return read_encoded(reply)
+        options = calls.encode_options(kind, bundle, long_text, max_length)
+        return self._call(calls.encode(texts, options), timeout_seconds)
 
     def tokenize(
         self,
@@ -115,31 +125,19 @@ class Client:
         timeout_seconds: float | None = None,
     ) -> list[TokenizedText]:
         """How each text splits into tokens."""
-        request = encoder_pb2.TokenizeRequest(
-            texts=texts, options=_options(kind, bundle, "truncate", 0)
-        )
-        reply = self._call(
-            "Encoder/Tokenize", request, encoder_pb2.TokenizeResponse, timeout_seconds
-        )
-        return [
-            TokenizedText(list(each.ids), list(each.tokens), each.truncated)
-            for each in reply.texts
-        ]  # fmt: skip
+        options = calls.encode_options(kind, bundle)
+        return self._call(calls.tokenize(texts, options), timeout_seconds)
 
-    def info(self, *, timeout_seconds: float | None = None) -> encoder_pb2.GetInfoResponse:
+    def info(self, *, timeout_seconds: float | None = None) -> GetInfoResponse:
         """The server's version, bundles and limits, as the contract's own message."""
-        request = encoder_pb2.GetInfoRequest()
-        return self._call("Encoder/GetInfo", request, encoder_pb2.GetInfoResponse, timeout_seconds)
+        return self._call(calls.info(), timeout_seconds)
 
     def vocabulary(self, *, bundle: str = "", timeout_seconds: float | None = None) -> list[str]:
         """Every token of a bundle, in the order of the term ids."""
         tokens: list[str] = []
         total = 1
         while len(tokens) < total:
-            request = encoder_pb2.GetVocabularyRequest(bundle=bundle, first=len(tokens))
-            page = self._call(
-                "Encoder/GetVocabulary", request, encoder_pb2.GetVocabularyResponse, timeout_seconds
-            )
+            page = self._call(calls.vocabulary(bundle, len(tokens)), timeout_seconds)
             tokens += page.tokens
             total = page.total
         return tokens
@@ -158,42 +156,22 @@ class Client:
     ) -> CollectionDescription:
         """Makes an empty collection: of a bundle's space (the default one's, if neither is
         named), or of bare vectors if only a dimension is given."""
-        settings = index_pb2.CollectionSettings(
-            bundle=bundle,
-            dimension=dimension,
-            weight_format=choose(WEIGHT_FORMATS, weight_format, "weight_format"),
-            discard_text=not store_text,
-        )
-        request = index_pb2.CreateCollectionRequest(name=name, settings=settings)
-        reply = self._call(
-            "Index/CreateCollection", request, index_pb2.CreateCollectionResponse, timeout_seconds
-        )
-        return read_collection(reply.collection)
+        call = calls.create_collection(name, bundle, dimension, weight_format, store_text)
+        return self._call(call, timeout_seconds)
 
     def delete_collection(self, name: str, *, timeout_seconds: float | None = None) -> None:
         """Removes a collection and everything in it."""
-        request = index_pb2.DeleteCollectionRequest(name=name)
-        self._call(
-            "Index/DeleteCollection", request, index_pb2.DeleteCollectionResponse, timeout_seconds
-        )
+        self._call(calls.delete_collection(name), timeout_seconds)
 
     def collections(self, *, timeout_seconds: float | None = None) -> list[CollectionDescription]:
         """All collections, by name."""
-        request = index_pb2.ListCollectionsRequest()
-        reply = self._call(
-            "Index/ListCollections", request, index_pb2.ListCollectionsResponse, timeout_seconds
-        )
-        return [read_collection(each) for each in reply.collections]
+        return self._call(calls.collections(), timeout_seconds)
 
     def collection(
         self, name: str, *, timeout_seconds: float | None = None
     ) -> CollectionDescription:
         """One collection."""
-        request = index_pb2.GetCollectionRequest(name=name)
-        reply = self._call(
-            "Index/GetCollection", request, index_pb2.GetCollectionResponse, timeout_seconds
-        )
-        return read_collection(reply.collection)
+        return self._call(calls.collection(name), timeout_seconds)
 
     def upsert(
         self,
@@ -208,18 +186,15 @@ class Client:
 
         A document with a `vector_row` takes that row of `vectors`; the others are encoded.
         """
-        options = _options(None, "", long_text, 0)
-        request = write_upsert(collection, documents, vectors, options)
-        reply = self._call("Index/Upsert", request, index_pb2.UpsertResponse, timeout_seconds)
-        return Upserted(reply.generation, list(reply.token_counts), list(reply.truncated))
+        options = calls.encode_options(long_text=long_text)
+        call = calls.upsert(collection, documents, vectors, options)
+        return self._call(call, timeout_seconds)
 
     def delete(
         self, collection: str, ids: Sequence[str], *, timeout_seconds: float | None = None
     ) -> Deleted:
         """Deletes by id; unknown ids are no error."""
-        request = index_pb2.DeleteRequest(collection=collection, ids=ids)
-        reply = self._call("Index/Delete", request, index_pb2.DeleteResponse, timeout_seconds)
-        return Deleted(reply.deleted, reply.generation)
+        return self._call(calls.delete(collection, ids), timeout_seconds)
 
     def get(
         self,
@@ -233,13 +208,8 @@ class Client:
         timeout_seconds: float | None = None,
     ) -> Found:
         """Documents by id, with what is asked for."""
-        projection = index_pb2.Projection(text=text, metadata=metadata, vectors=vectors)
-        request = index_pb2.GetRequest(
-            collection=collection, ids=ids, projection=projection, min_generation=min_generation
-        )
-        return read_found(
-            self._call("Index/Get", request, index_pb2.GetResponse, timeout_seconds)
-        )  # fmt: skip
+        call = calls.get(collection, ids, text, metadata, vectors, min_generation)
+        return self._call(call, timeout_seconds)
 
     def search(
         self,
@@ -254,17 +224,8 @@ class Client:
         timeout_seconds: float | None = None,
     ) -> SearchResult:
         """The k best documents for each query; give `texts` or `vectors`."""
-        request = view.SearchRequest(
-            collection=collection,
-            texts=texts,
-            vectors=None if vectors is None else write_batch(vectors),
-            k=k,
-            projection=view.Projection(text=text, metadata=metadata),
-            min_generation=min_generation,
-        )
-        return read_search(
-            self._call("Index/Search", request, index_pb2.SearchResponse, timeout_seconds)
-        )
+        call = calls.search(collection, texts, vectors, k, text, metadata, min_generation)
+        return self._call(call, timeout_seconds)
 
     def explain(
         self,
@@ -276,44 +237,108 @@ class Client:
         timeout_seconds: float | None = None,
     ) -> list[Explanation]:
         """What each term contributed to the score of each document."""
-        request = view.ExplainRequest(
-            collection=collection,
-            text=query if isinstance(query, str) else None,
-            vector=None if isinstance(query, str) else write_batch(query),
-            ids=ids,
-            min_generation=min_generation,
-        )
-        reply = self._call("Index/Explain", request, index_pb2.ExplainResponse, timeout_seconds)
-        return [read_explanation(each) for each in reply.explanations]
+        return self._call(calls.explain(collection, query, ids, min_generation), timeout_seconds)
 
-    def stats(
-        self, collection: str, *, timeout_seconds: float | None = None
-    ) -> index_pb2.GetStatsResponse:
+    def stats(self, collection: str, *, timeout_seconds: float | None = None) -> GetStatsResponse:
         """Sizes and counts, as the contract's own message."""
-        request = index_pb2.GetStatsRequest(collection=collection)
-        return self._call("Index/GetStats", request, index_pb2.GetStatsResponse, timeout_seconds)
+        return self._call(calls.stats(collection), timeout_seconds)
 
-    def _call(self, method: str, request: Any, reply: Any, timeout_seconds: float | None) -> Any:
-        """One unary call; `method` is Service/Method, `reply` the class of the answer."""
-        if method not in self._methods:
-            self._methods[method] = self._channel.unary_unary(
-                f"/spladed.v1.{method}",
-                request_serializer=type(request).SerializeToString,
-                response_deserializer=reply.FromString,
-            )
+    # Bulk
+
+    def encode_many(
+        self,
+        texts: Iterable[str],
+        *,
+        kind: Kind | None = None,
+        bundle: str = "",
+        long_text: LongText = "truncate",
+        max_length: int = 0,
+        size: ChunkSize | None = None,
+    ) -> Iterator[EncodedPart]:
+        """Encodes any number of texts over a stream, and gives their rows in order.
+
+        Texts are read as the server takes them. A text that is refused has no row and stands
+        in a part's `failures`. A broken stream is resumed.
+        """
+        options = calls.encode_options(kind, bundle, long_text, max_length)
+        stream = encode_stream(texts, options, size or ChunkSize())
+        parts = EncodedParts(stream.outbox)
+        for chunk, answer in self._pump(stream).answers():
+            yield from parts.take(chunk, answer)
+
+    def upsert_many(
+        self,
+        collection: str,
+        documents: Iterable[Document],
+        *,
+        vectors: SparseBatch | None = None,
+        long_text: LongText = "truncate",
+        size: ChunkSize | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> UpsertedMany:
+        """Adds or replaces any number of documents over a stream, in order.
+
+        Documents are read as the server takes them. One that is refused stands in the
+        result's `failures`; of two with one id the later remains. A broken stream is resumed,
+        and what had arrived is only written over by itself: every document is there once.
+
+        vectors:  the rows that documents name by `vector_row`
+        progress: called with the number of documents acknowledged so far
+        """
+        options = calls.encode_options(long_text=long_text)
+        stream = upsert_stream(collection, documents, vectors, options, size or ChunkSize())
+        tally = Tally(stream.outbox, progress)
+        for chunk, answer in self._pump(stream).answers():
+            tally.take(chunk, answer)
+        return tally.result()
+
+    # Admin
+
+    def set_alias(
+        self,
+        alias: str,
+        *,
+        collection: str = "",
+        bundle: str = "",
+        timeout_seconds: float | None = None,
+    ) -> None:
+        """Points an alias at a collection or a bundle, atomically; at neither removes it."""
+        self._call(calls.set_alias(alias, collection, bundle), timeout_seconds)
+
+    def _pump(self, stream: Stream[T]) -> Pump[T]:
+        method = self._channel.stream_stream(
+            f"/spladed.v1.{stream.method}",
+            request_serializer=serialise,
+            response_deserializer=stream.reply.FromString,
+        )
+        send = partial(method, timeout=self.timeout_seconds, metadata=self._metadata)
+        return Pump(stream, send, self.retry)
+
+    def _call(self, call: Call[T], timeout_seconds: float | None) -> T:
+        """Makes a call, and again as long as that is safe, can help, and time is left."""
         timeout = self.timeout_seconds if timeout_seconds is None else timeout_seconds
+        deadline = time.monotonic() + timeout
+        failures = 0
+        while True:
+            try:
+                return self._once(call, deadline - time.monotonic())
+            except SpladedError as error:
+                failures += 1
+                wait = self.retry.wait_seconds(failures, error, random.random())
+                again = self.retry.repeats(failures, error, idempotent=call.idempotent)
+                if not again or time.monotonic() + wait >= deadline:
+                    raise
+            time.sleep(wait)
+
+    def _once(self, call: Call[T], timeout_seconds: float) -> T:
+        if call.method not in self._methods:
+            self._methods[call.method] = self._channel.unary_unary(
+                f"/spladed.v1.{call.method}",
+                request_serializer=type(call.request).SerializeToString,
+                response_deserializer=call.reply.FromString,
+            )
+        send = self._methods[call.method]
         try:
-            return self._methods[method](request, timeout=timeout)
+            return call.read(send(call.request, timeout=timeout_seconds, metadata=self._metadata))
         except grpc.RpcError as error:
             raise from_call(error) from None
-
-
-def _options(
-    kind: Kind | None, bundle: str, long_text: LongText, max_length: int
-) -> encoder_pb2.EncodeOptions:
-    return encoder_pb2.EncodeOptions(
-        bundle=bundle,
-        kind=choose(KINDS, kind, "kind"),
-        long_text=choose(LONG_TEXTS, long_text, "long_text"),
-        max_length=max_length,
-    )

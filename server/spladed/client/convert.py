@@ -17,6 +17,8 @@ from spladed.client.values import (
     Kind,
     SearchResult,
     TermContribution,
+    TokenizedText,
+    Upserted,
     WeightFormat,
 )
 from spladed.errors import InvalidInput
@@ -31,9 +33,11 @@ __all__ = [
     "choose",
     "read_collection",
     "read_encoded",
-    "read_explanation",
+    "read_explanations",
     "read_found",
     "read_search",
+    "read_tokenized",
+    "read_upserted",
     "write_upsert",
 ]
 
@@ -70,6 +74,18 @@ def read_encoded(message: encoder_pb2.EncodeResponse) -> Encoded:
         message.space_id,
         message.bundle_id,
     )
+
+
+def read_tokenized(message: encoder_pb2.TokenizeResponse) -> list[TokenizedText]:
+    """A TokenizeResponse as values."""
+    return [
+        TokenizedText(list(each.ids), list(each.tokens), each.truncated) for each in message.texts
+    ]
+
+
+def read_upserted(message: index_pb2.UpsertResponse) -> Upserted:
+    """An UpsertResponse as values."""
+    return Upserted(message.generation, list(message.token_counts), list(message.truncated))
 
 
 def write_upsert(
@@ -156,8 +172,12 @@ def read_search(message: index_pb2.SearchResponse) -> SearchResult:
     )
 
 
-def read_explanation(message: index_pb2.Explanation) -> Explanation:
-    """An Explanation as values."""
+def read_explanations(message: index_pb2.ExplainResponse) -> list[Explanation]:
+    """An ExplainResponse as values."""
+    return [_read_explanation(each) for each in message.explanations]
+
+
+def _read_explanation(message: index_pb2.Explanation) -> Explanation:
     terms = [
         TermContribution(
             each.term,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from spladed.errors import SpladedError
 from spladed.sparse import SparseBatch
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Document",
     "Encoded",
     "Explanation",
+    "Failure",
     "Found",
     "Hit",
     "Kind",
@@ -21,6 +23,7 @@ __all__ = [
     "TermContribution",
     "TokenizedText",
     "Upserted",
+    "UpsertedMany",
     "WeightFormat",
 ]
 
@@ -83,6 +86,23 @@ class Upserted:
     generation: int
     token_counts: Sequence[int]
     truncated: Sequence[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An item of bulk work that the server refused: its position, counted from 0, and why."""
+
+    position: int
+    error: SpladedError
+
+
+@dataclass(frozen=True, slots=True)
+class UpsertedMany:
+    """What bulk upserting has done: documents acknowledged, and those that were refused."""
+
+    upserted: int
+    generation: int
+    failures: Sequence[Failure]
 
 
 @dataclass(frozen=True, slots=True)
