@@ -19,10 +19,12 @@ from spladed.encoder.engine import Engine
 from spladed.errors import Mismatch
 from spladed.index.collections import Collections
 from spladed.ort import available_threads
+from spladed.rpc.admin_service import AdminService
 from spladed.rpc.encoder_service import EncoderService
 from spladed.rpc.encoding import Encoding, Encodings
-from spladed.rpc.index_service import IndexService, Threads
+from spladed.rpc.index_service import IndexService
 from spladed.rpc.server import RpcServer
+from spladed.rpc.threads import Threads
 
 __all__ = ["serve"]
 
@@ -30,7 +32,7 @@ _LOG = logging.getLogger("spladed")
 
 
 def serve(config: Config) -> None:
-    """Serves until SIGTERM or SIGINT, then drains."""
+    """Serves until SIGTERM, SIGINT or Admin.Drain, then drains."""
     uvloop.run(_serve(config))
 
 
@@ -61,12 +63,16 @@ async def _run(
     writing = _threads("write", config.index.write_threads)
     name = encoder.bundle.manifest.name
     encodings = Encodings([Encoding(name, encoder, engine, tokenizing, config.limits)])
+    threads = Threads(reading, writing)
     index = None
     if collections is not None:
-        index = IndexService(collections, encodings, Threads(reading, writing), config.limits)
-    encoder_service = EncoderService(encodings, config.limits)
+        index = IndexService(collections, encodings, threads, config.limits)
     server = RpcServer(
-        config.server.listen, encoder=encoder_service, index=index, limits=config.limits
+        config.server.listen,
+        encoder=EncoderService(encodings, config.limits),
+        index=index,
+        admin=AdminService(encodings, collections, threads, stopping),
+        limits=config.limits,
     )
     await server.start()
     _write_port(config.server.port_file, server.port)

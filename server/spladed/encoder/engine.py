@@ -2,11 +2,16 @@
 
 Whoever submits gets exactly one answer: rows, or the error that stopped their batch. A
 request whose future is done (cancelled, expired) is dropped before it costs anything.
+
+Bulk requests are never refused: they stand in a line before the queue and enter it, in
+order, as it empties. How long the line gets is up to those who submit to it: a stream has
+a few chunks in flight, and stops reading.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -20,6 +25,11 @@ from spladed.errors import Exhausted, Internal, SpladedError, Unavailable
 from spladed.sparse import SparseBatch
 
 __all__ = ["Answer", "Engine", "run_rows"]
+
+# What bulk requests may fill of the queue: enough batches to sort rows by length, few
+# enough for single documents behind them to come soon. Never more than half of it, so that
+# bulk alone gets nobody refused.
+_BULK_BATCHES = 8
 
 Runs = Callable[[np.ndarray, np.ndarray], SparseBatch]
 
@@ -45,6 +55,7 @@ class _Request:
     """The rows one caller waits for; they may come from several batches."""
 
     texts: Sequence[TokenizedText]
+    kind: Kind
     answer: Answer
     parts: list[tuple[list[int], SparseBatch]] = field(default_factory=list)
     missing: int = 0
@@ -87,6 +98,8 @@ class Engine:
         self._notify = notify
         self._waiting: WaitingRows[_Slot] = WaitingRows(policy)
         self._max_waiting_tokens = max_waiting_tokens
+        self._line: deque[_Request] = deque()
+        self._bulk_tokens = min(_BULK_BATCHES * policy.max_batch_tokens, max_waiting_tokens // 2)
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._loop, name="spladed-engine", daemon=True)
@@ -97,19 +110,24 @@ class Engine:
         """Tokens in the queue."""
         return self._waiting.tokens
 
-    def submit(self, texts: Sequence[TokenizedText], kind: Kind, answer: Answer) -> None:
+    def submit(
+        self, texts: Sequence[TokenizedText], kind: Kind, answer: Answer, *, bulk: bool = False
+    ) -> None:
         """Queues the texts (at least one); `answer` gets their rows, in order, or an error.
+
+        bulk: wait for room in line instead of being refused
 
         Raises Exhausted when the queue is full, Unavailable after `close`.
         """
-        tokens = sum(len(text.ids) for text in texts)
-        request = _Request(texts, answer, missing=len(texts))
+        request = _Request(texts, kind, answer, missing=len(texts))
         with self._changed:
             if self._closed:
                 raise Unavailable("the encoder is shutting down", reason="SHUTTING_DOWN")
-            self._check_room(tokens)
-            for position, text in enumerate(texts):
-                self._waiting.add(len(text.ids), kind, (request, position))
+            if bulk:
+                self._stand_in_line(request)
+            else:
+                self._check_room(sum(len(text.ids) for text in texts))
+                self._enter(request)
             self._changed.notify()
 
     def close(self) -> None:
@@ -118,6 +136,24 @@ class Engine:
             self._closed = True
             self._changed.notify()
         self._thread.join()
+
+    def _stand_in_line(self, request: _Request) -> None:
+        # Callers come and go while a batch runs; who has gone must not stay in memory.
+        self._line = deque(each for each in self._line if not each.answer.done())
+        self._line.append(request)
+        self._admit_line()
+
+    def _admit_line(self) -> None:
+        """Lets the line in while the queue is short; after this it is empty, or the queue
+        is not."""
+        while self._line and self._waiting.tokens <= self._bulk_tokens:
+            request = self._line.popleft()
+            if not request.answer.done():
+                self._enter(request)
+
+    def _enter(self, request: _Request) -> None:
+        for position, text in enumerate(request.texts):
+            self._waiting.add(len(text.ids), request.kind, (request, position))
 
     def _check_room(self, tokens: int) -> None:
         waiting = self._waiting.tokens
@@ -140,7 +176,11 @@ class Engine:
     def _next(self) -> list[WaitingRow[_Slot]] | None:
         with self._changed:
             self._changed.wait_for(lambda: self._closed or len(self._waiting) > 0)
-            return None if self._closed else self._waiting.take()
+            if self._closed:
+                return None
+            batch = self._waiting.take()
+            self._admit_line()
+            return batch
 
     def _answer(self, batch: list[WaitingRow[_Slot]]) -> None:
         try:
@@ -157,8 +197,9 @@ class Engine:
 
     def _refuse_waiting(self) -> None:
         with self._changed:
-            rows = self._waiting.drain()
-        requests = list({id(row.owner[0]): row.owner[0] for row in rows}.values())
+            rows, line = self._waiting.drain(), list(self._line)
+            self._line.clear()
+        requests = [*{id(row.owner[0]): row.owner[0] for row in rows}.values(), *line]
         error = Unavailable("the encoder is shutting down", reason="SHUTTING_DOWN")
         if requests:
             self._notify(lambda: _fail(requests, error))

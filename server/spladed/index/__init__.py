@@ -15,15 +15,16 @@ rows, explanations. Knows no model and no wire: a query is numbers, an error is 
     search       the k best of a snapshot
     explain      the terms of one score
     view         what one read sees
-    view         what one read sees
+    filter       which ids are kept (pure)
+    scan         one pass in the order of writing
+    reached      who waits for which generation
     blob         a batch of rows as bytes
     catalog      the durable truth; the only import of sqlite3
-    load         the snapshot that the catalog holds
     load         the snapshot that the catalog holds
     commit       what one write changes, and the SQL of it
     lock         one process a folder
     folder       folders that appear and vanish whole
-    folder       folders that appear and vanish whole
+    aliases      second names of collections
     collection   the room's face: data, fsync, publish
     collections  a data folder of many
 
@@ -50,6 +51,10 @@ A blob, little endian, lengths from its header: 4 bytes "SPB1", 4 bytes zero, in
 int64 nnz, int64 seqs[rows] (rising), int64 indptr[rows + 1], int32 indices[nnz], then
 weights[nnz], uint16 in steps of 1/4096 (fixed16) or float32. Every blob's sha256 is checked
 when the collection is opened; text and metadata have only SQLite's own checks.
+
+Beside the collections lies `ALIASES`, replaced whole with every change (built aside, fsync,
+rename, fsync of the folder): JSON {"format": 1, "aliases": {alias: collection}, "sha256": of
+the aliases as JSON with sorted keys}. An alias is no collection's name, and points at one.
 
 This is the first format. It is replaced by segment files, and is not migrated: a catalog of
 any other version, and a file that is no catalog, is refused by name.

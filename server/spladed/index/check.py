@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from spladed.errors import InvalidInput, Mismatch
@@ -15,12 +16,16 @@ __all__ = [
     "check_documents",
     "check_ids",
     "check_k",
+    "check_name",
     "check_one_row",
+    "is_name",
 ]
 
 MAX_ID_BYTES = 512
 # Elasticsearch's and OpenSearch's max_result_window: the field's idea of "too many hits".
 MAX_K = 10_000
+# A folder's name on every file system, a path's segment, and no option's look.
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
 
 
 def check_documents(documents: Sequence[Document], vectors: SparseBatch) -> None:
@@ -69,6 +74,22 @@ def check_one_row(query: SparseBatch) -> None:
     if len(query) != 1:
         raise InvalidInput(
             f"query has {len(query)} rows; explain takes one", reason="LENGTHS", field="query"
+        )
+
+
+def is_name(name: str) -> bool:
+    """Whether a collection can have this name."""
+    return _NAME.fullmatch(name) is not None
+
+
+def check_name(name: str, *, reason: str, field: str) -> None:
+    """Raises InvalidInput with this reason unless collections and aliases can be called so."""
+    if not is_name(name):
+        raise InvalidInput(
+            f"{field} is {name!r}; expected 1 to 63 of a-z, 0-9, _ and -, starting with a letter "
+            "or digit",
+            reason=reason,
+            field=field,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -23,9 +24,12 @@ from spladed.index.check import (
 )
 from spladed.index.commit import Added, Change
 from spladed.index.explain import explain
+from spladed.index.filter import Filter
 from spladed.index.load import load
 from spladed.index.lock import FolderLock
+from spladed.index.reached import Reached
 from spladed.index.rows import Rows
+from spladed.index.scan import Scan
 from spladed.index.segment import Segment
 from spladed.index.snapshot import Place, Snapshot
 from spladed.index.values import (
@@ -79,6 +83,7 @@ class Collection:
             raise
         # Set while a commit is under way: what the catalog holds, should it be done already.
         self._upcoming = self._snapshot
+        self._reached = Reached()
 
     @classmethod
     def create(cls, path: str | Path, settings: CollectionSettings) -> Self:
@@ -127,6 +132,12 @@ class Collection:
         """How many writes changed it; reads that start now see at least this one."""
         return self._snapshot.generation
 
+    def reached(self, generation: int) -> Future[None]:
+        """Resolves once reads see this generation, which may be never; cancelling is fine."""
+        future = self._reached.wait(generation)
+        self._reached.publish(self.generation)
+        return future
+
     def upsert(
         self, documents: Sequence[Document], vectors: SparseBatch, *, bundle_id: str = ""
     ) -> int:
@@ -159,6 +170,15 @@ class Collection:
                 self._commit(dead, None, self._snapshot.after(dead, None))
             return len(dead), self.generation
 
+    def delete_kept(self, keep: Filter) -> tuple[int, int]:
+        """Delete what this filter keeps; returns as `delete` does, durable and visible."""
+        with self._writing:
+            self._check_open()
+            dead = list(self._snapshot.only(keep).live_after(-1))
+            if dead:
+                self._commit(dead, None, self._snapshot.after(dead, None))
+            return len(dead), self.generation
+
     def get(
         self, ids: Sequence[str], *, with_vectors: bool = False, with_documents: bool = True
     ) -> Found:
@@ -176,18 +196,39 @@ class Collection:
         vectors = view.vectors(places if with_vectors else [])
         return Found(documents, vectors, missing, view.snapshot.generation)
 
+    def scan(
+        self,
+        after_seq: int = -1,
+        *,
+        keep: Filter | None = None,
+        with_vectors: bool = False,
+        with_documents: bool = True,
+    ) -> Scan:
+        """The documents beyond this seq, of those that the filter keeps; close what you get.
+
+        A seq outlives restarts, and need not be that of a document which is still there.
+        """
+        view = self._view(with_documents, keep)
+        return Scan(view, after_seq, with_vectors=with_vectors)
+
     def search(
-        self, queries: SparseBatch, k: int, *, with_documents: bool = False
+        self,
+        queries: SparseBatch,
+        k: int,
+        *,
+        keep: Filter | None = None,
+        with_documents: bool = False,
     ) -> tuple[list[list[Hit]], int]:
         """The k best documents of each query, and the generation that all of them saw.
 
+        keep: only documents that this filter keeps are hits
         Exact: score falling, ties in the order of acceptance, none that scores 0. `queries`
         holds the invariants of SparseBatch (`checked`). Raises InvalidInput K, Mismatch
         DIMENSION.
         """
         check_k(k)
         check_dimension(queries, self.settings.dimension, "queries")
-        with self._view(with_documents) as view:
+        with self._view(with_documents, keep) as view:
             rows = (queries.slice(row, row + 1) for row in range(len(queries)))
             hits = [view.hits(query, k) for query in rows]
         return hits, view.snapshot.generation
@@ -235,19 +276,21 @@ class Collection:
         with self._catalog.writing() as connection:  # ends in COMMIT, which ends in fsync
             commit.apply(connection, Change(after.generation, dead_seqs, added), self.settings)
         self._snapshot = after
+        self._reached.publish(after.generation)
 
     @contextmanager
-    def _view(self, with_documents: bool) -> Iterator[View]:
-        """The published snapshot, and if asked for the catalog as it was at that same write."""
+    def _view(self, with_documents: bool, keep: Filter | None = None) -> Iterator[View]:
+        """What the filter keeps of the published snapshot, and if asked for the catalog as
+        it was at that same write."""
         self._check_open()
         if not with_documents:
-            yield View(self._snapshot)
+            yield View(_kept(self._snapshot, keep))
             return
         while True:
             with self._catalog.reading() as reading:
                 snapshot = self._at(reading.generation)
                 if snapshot is not None:
-                    yield View(snapshot, reading)
+                    yield View(_kept(snapshot, keep), reading)
                     return
             # Writes went by between the two reads; a further try takes further writes.
 
@@ -267,6 +310,10 @@ class Collection:
     def _check_open(self) -> None:
         if self._closed:
             raise Unavailable(f"collection {self.name} is closed", reason="CLOSED")
+
+
+def _kept(snapshot: Snapshot, keep: Filter | None) -> Snapshot:
+    return snapshot if keep is None else snapshot.only(keep)
 
 
 def _locked(path: Path) -> FolderLock:

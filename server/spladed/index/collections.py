@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from pathlib import Path
 from typing import Self
 
-from spladed.errors import AlreadyExists, InvalidInput, NotFound, SpladedError, Unavailable
-from spladed.index import folder
+from spladed.errors import AlreadyExists, Mismatch, NotFound, SpladedError, Unavailable
+from spladed.index import aliases, folder
+from spladed.index.check import check_name, is_name
 from spladed.index.collection import Collection
 from spladed.index.lock import FolderLock
 from spladed.index.values import CollectionSettings
 
 __all__ = ["Collections"]
 
-# A folder's name on every file system, a path's segment, and no option's look.
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
-
 
 class Collections:
     """The collections of one data folder, which this process holds until `close`.
 
     Safe to call from any thread. A collection that cannot be opened does not keep the
-    others away: `failures` names it, and `get` raises its error.
+    others away: `failures` names it, and `get` raises its error. `get` takes an alias where
+    it takes a name; a collection to which an alias points cannot be deleted, since whoever
+    reads it by that name would stand before nothing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,6 +35,7 @@ class Collections:
         self._closed = False
         try:
             folder.sweep(path)
+            self._aliases = aliases.load(path)
             self._open_all()
         except BaseException:
             self.close()
@@ -74,8 +74,10 @@ class Collections:
         return dict(self._failures)
 
     def get(self, name: str) -> Collection:
-        """The collection of this name; raises NotFound COLLECTION, or why it is not open."""
+        """The collection of this name or alias; raises NotFound COLLECTION, or why it is
+        not open."""
         self._check_open()
+        name = self._aliases.get(name, name)
         if name in self._failures:
             raise self._failures[name]
         try:
@@ -85,30 +87,29 @@ class Collections:
 
     def create(self, name: str, settings: CollectionSettings) -> Collection:
         """A new, empty collection; raises InvalidInput COLLECTION_NAME, AlreadyExists."""
-        if not _NAME.fullmatch(name):
-            raise InvalidInput(
-                f"{name!r} cannot be a collection's name; expected 1 to 63 of a-z, 0-9, _ and -, "
-                "starting with a letter or digit",
-                reason="COLLECTION_NAME",
-                field="name",
-            )
+        check_name(name, reason="COLLECTION_NAME", field="name")
         with self._changing:
             self._check_open()
             if name in self.names():
                 message = f"there is a collection {name}; delete it first, or choose another name"
                 raise AlreadyExists(message, reason="COLLECTION", field="name")
+            if name in self._aliases:
+                message = f"{name} is an alias; remove it first, or choose another name"
+                raise AlreadyExists(message, reason="ALIAS", field="name")
             self._open[name] = Collection.create(self._path / name, settings)
             return self._open[name]
 
     def delete(self, name: str) -> None:
-        """Remove the collection and its files; raises NotFound COLLECTION.
+        """Remove the collection and its files; raises NotFound COLLECTION, Mismatch ALIASED.
 
         One that failed to open is removed too.
         """
         with self._changing:
             self._check_open()
+            name = self._aliases.get(name, name)
             if name not in self.names():
                 raise _unknown(name)
+            self._check_no_alias(name)
             if name in self._open:
                 self._open.pop(name).close()
             self._failures.pop(name, None)
@@ -118,13 +119,51 @@ class Collections:
                 self._failures[name] = error
                 raise
 
+    def set_alias(self, alias: str, name: str) -> None:
+        """Point this alias at a collection, in one step and durably.
+
+        Raises InvalidInput ALIAS_NAME, NotFound COLLECTION, AlreadyExists COLLECTION for an
+        alias that a collection has as its name. No alias points at an alias.
+        """
+        check_name(alias, reason="ALIAS_NAME", field="alias")
+        with self._changing:
+            self._check_open()
+            if name not in self.names():
+                raise _unknown(name)
+            if alias in self.names():
+                message = f"there is a collection {alias}; an alias needs a name of its own"
+                raise AlreadyExists(message, reason="COLLECTION", field="alias")
+            self._save_aliases({**self._aliases, alias: name})
+
+    def remove_alias(self, alias: str) -> None:
+        """Forget this alias, durably; one that is not there is fine."""
+        with self._changing:
+            self._check_open()
+            if alias in self._aliases:
+                rest = {key: name for key, name in self._aliases.items() if key != alias}
+                self._save_aliases(rest)
+
+    def _save_aliases(self, changed: dict[str, str]) -> None:
+        aliases.save(self._path, changed)
+        self._aliases = changed
+
+    def _check_no_alias(self, name: str) -> None:
+        pointing = sorted(alias for alias, target in self._aliases.items() if target == name)
+        if pointing:
+            raise Mismatch(
+                f"the alias {pointing[0]!r} points at the collection {name!r}; point it elsewhere "
+                "or remove it first",
+                reason="ALIASED",
+                field="name",
+            )
+
     def _check_open(self) -> None:
         if self._closed:
             raise Unavailable(f"the data folder {self._path} is closed", reason="CLOSED")
 
     def _open_all(self) -> None:
         for path in sorted(self._path.iterdir()):
-            if path.is_dir() and _NAME.fullmatch(path.name):
+            if path.is_dir() and is_name(path.name):
                 try:
                     self._open[path.name] = Collection.open(path)
                 except SpladedError as error:

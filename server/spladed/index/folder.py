@@ -1,4 +1,4 @@
-"""Folders that appear and vanish whole: built aside, synced, renamed."""
+"""Folders and files that appear and vanish whole: built aside, synced, renamed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from spladed.errors import AlreadyExists, Unavailable
 
-__all__ = ["ensure", "make", "remove", "size", "sweep"]
+__all__ = ["ensure", "make", "remove", "replace", "size", "sweep"]
 
 # No collection's name starts with a dot.
 _UNFINISHED = (".making-", ".removing-")
@@ -63,6 +63,22 @@ def remove(path: Path) -> None:
         message = f"{path} cannot be removed: {error.strerror}"
         raise Unavailable(message, reason="FOLDER_NOT_WRITABLE") from error
     shutil.rmtree(aside, ignore_errors=True)  # what stays is swept at the next start
+
+
+def replace(path: Path, content: bytes) -> None:
+    """The file `path` with this content, durable; or as it was, if anything raises.
+
+    One writer at a time: what is built aside has one name, and takes over what a crash left.
+    """
+    aside = path.with_name(f".making-{path.name}")
+    try:
+        aside.write_bytes(content)
+        _sync(aside)
+        aside.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        message = f"{path} cannot be written: {error.strerror}"
+        raise Unavailable(message, reason="STORAGE") from error
 
 
 def sweep(parent: Path) -> None:

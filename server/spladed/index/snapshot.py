@@ -5,13 +5,14 @@ A write makes the next snapshot out of this one; the arrays that did not change 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from spladed.index import merge
+from spladed.index.filter import Filter
 from spladed.index.rows import Rows
 from spladed.index.segment import Segment
 
@@ -50,6 +51,18 @@ class Part:
         dead[rows] = 1
         return Part(self.segment, dead, self.dead_count + len(rows))
 
+    def only(self, keep: Filter) -> Part:
+        """The same segment where what the filter does not keep is dead too."""
+        row_of = self.segment.row_of
+        named = [row_of[id] for id in keep.ids if id in row_of]
+        if keep.excluding:
+            dead = self.dead.copy()
+            dead[named] = 1
+        else:
+            dead = np.ones_like(self.dead)
+            dead[named] = self.dead[named]
+        return Part(self.segment, dead, int(np.count_nonzero(dead)))
+
     def live(self) -> tuple[npt.NDArray[np.int64], Sequence[str], Rows]:
         """Seqs, ids and rows of the live documents, in order."""
         segment = self.segment
@@ -86,6 +99,17 @@ class Snapshot:
         """The places of those ids that live here, each once."""
         found = (self.find(id) for id in dict.fromkeys(ids))
         return [place for place in found if place is not None]
+
+    def only(self, keep: Filter) -> Snapshot:
+        """What this filter keeps of it, at the same generation: to read, not to write on."""
+        return replace(self, parts=tuple(part.only(keep) for part in self.parts))
+
+    def live_after(self, seq: int) -> Iterator[Place]:
+        """The places of the live documents beyond this seq, by rising seq."""
+        for number, part in enumerate(self.parts):
+            first = int(np.searchsorted(part.segment.seqs, seq, side="right"))
+            for row in np.flatnonzero(part.dead[first:] == 0).tolist():
+                yield number, first + row
 
     def seq(self, place: Place) -> int:
         """The seq of the document there."""

@@ -27,6 +27,11 @@ class View:
             return self.reading.documents(self.snapshot.seq(place) for place in places)
         return [Document(self._id(place)) for place in places]
 
+    def nnz(self, place: Place) -> int:
+        """How many weights the document there has."""
+        indptr = self.snapshot.parts[place[0]].segment.rows.indptr
+        return int(indptr[place[1] + 1] - indptr[place[1]])
+
     def vectors(self, places: Sequence[Place]) -> SparseBatch:
         """The stored numbers there, one row a place."""
         parts = self.snapshot.parts

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from spladed.errors import InvalidInput, Mismatch, Unavailable, Unimplemented
-from spladed.index.collection import Collection
+from spladed.errors import InvalidInput, Mismatch, Unimplemented
 from spladed.v1 import index_pb2 as pb
 
 __all__ = [
     "check_count",
     "check_dimension",
-    "check_generation",
+    "check_projection_built",
     "check_search_built",
     "check_settings_built",
 ]
@@ -36,21 +35,8 @@ def check_dimension(found: int, expected: int, bundle: str) -> None:
         )
 
 
-def check_generation(collection: Collection, wanted: int) -> None:
-    """Raises Unavailable when the collection has not reached this generation."""
-    if collection.generation < wanted:
-        raise Unavailable(
-            f"min_generation is {wanted}; this server is at {collection.generation}",
-            reason="GENERATION_NOT_REACHED",
-            field="min_generation",
-            retry_after_seconds=0.1,
-        )
-
-
 def check_search_built(request: pb.SearchRequest) -> None:
     """Raises Unimplemented for what the contract has and this version has not."""
-    if request.HasField("filter"):
-        raise _not_built("filter", "leave it unset")
     if request.mode == pb.SEARCH_MODE_APPROXIMATE:
         raise _not_built("mode", "use SEARCH_MODE_EXACT")
     if request.mode not in (pb.SEARCH_MODE_UNSPECIFIED, pb.SEARCH_MODE_EXACT):

@@ -10,11 +10,19 @@ from google.protobuf import json_format, struct_pb2
 
 from spladed.errors import InvalidInput, Unimplemented
 from spladed.index.collection import Collection
+from spladed.index.scan import Page
 from spladed.index.values import CollectionSettings, Document, Found, Hit, WeightFormat
 from spladed.rpc.wire import view, write_batch
 from spladed.v1 import index_pb2 as pb
 
-__all__ = ["read_documents", "read_weight_format", "write_collection", "write_found", "write_hits"]
+__all__ = [
+    "read_documents",
+    "read_weight_format",
+    "write_collection",
+    "write_found",
+    "write_hits",
+    "write_page",
+]
 
 _WEIGHT_FORMATS: dict[int, WeightFormat] = {
     pb.WEIGHT_FORMAT_UNSPECIFIED: "fixed16",
@@ -60,11 +68,11 @@ def read_weight_format(settings: pb.CollectionSettings) -> WeightFormat:
     return _WEIGHT_FORMATS[settings.weight_format]
 
 
-def write_collection(name: str, collection: Collection) -> pb.Collection:
+def write_collection(collection: Collection) -> pb.Collection:
     """A collection as replies describe it."""
     stats = collection.stats()
     return pb.Collection(
-        name=name,
+        name=collection.name,
         settings=_write_settings(collection.settings),
         documents=stats.documents,
         generation=stats.generation,
@@ -102,18 +110,32 @@ def _view_struct(text: str) -> Any:
 
 def write_found(found: Found, wanted: pb.Projection) -> Any:
     """A GetResponse."""
-    documents = [
-        _write_document(
-            document, wanted, id=document.id, vector_row=row if wanted.vectors else None
-        )
-        for row, document in enumerate(found.documents)
-    ]
     return view.GetResponse(
-        documents=documents,
+        documents=_write_documents(found.documents, wanted),
         vectors=write_batch(found.vectors) if wanted.vectors else None,
         missing_ids=found.missing,
         generation=found.generation,
     )
+
+
+def write_page(page: Page, wanted: pb.Projection, cursor: str) -> Any:
+    """A ScanResponse."""
+    return view.ScanResponse(
+        documents=_write_documents(page.documents, wanted),
+        vectors=write_batch(page.vectors) if wanted.vectors else None,
+        cursor=cursor,
+        generation=page.generation,
+    )
+
+
+def _write_documents(documents: Sequence[Document], wanted: pb.Projection) -> list[Any]:
+    """The documents, each with its row in the vectors beside them where those are wanted."""
+    return [
+        _write_document(
+            document, wanted, id=document.id, vector_row=row if wanted.vectors else None
+        )
+        for row, document in enumerate(documents)
+    ]
 
 
 def write_hits(hits: Sequence[Hit], wanted: pb.Projection) -> Any:

@@ -24,9 +24,17 @@ class EncoderService:
 
     async def encode(self, request: pb.EncodeRequest) -> Any:
         """One row a text."""
+        return await self._encode(request, bulk=False)
+
+    async def encode_stream(self, chunk: pb.EncodeStreamRequest) -> Any:
+        """One row a text of this chunk."""
+        response = await self._encode(chunk.request, bulk=True)
+        return view.EncodeStreamResponse(sequence=chunk.sequence, response=response)
+
+    async def _encode(self, request: pb.EncodeRequest, *, bulk: bool) -> Any:
         encoding = self._encodings.get(request.options.bundle, "options.bundle")
         kind = _kind(request.options, encoding)
-        encoded = await encoding.encode(request.texts, request.options, kind)
+        encoded = await encoding.encode(request.texts, request.options, kind, bulk=bulk)
         return view.EncodeResponse(
             vectors=write_batch(encoded.vectors),
             token_counts=encoded.token_counts,
@@ -55,7 +63,10 @@ class EncoderService:
         limits = self._limits
         return pb.GetInfoResponse(
             version=__version__,
-            bundles=[_bundle_info(encoding) for encoding in self._encodings.all()],
+            bundles=[
+                _bundle_info(encoding, self._encodings.aliases(encoding.name))
+                for encoding in self._encodings.all()
+            ],
             limits=pb.Limits(
                 max_texts=limits.max_texts,
                 max_text_bytes=limits.max_text_bytes,
@@ -105,10 +116,11 @@ def _kind(options: pb.EncodeOptions, encoding: Encoding) -> Kind:
     return "document"
 
 
-def _bundle_info(encoding: Encoding) -> pb.BundleInfo:
+def _bundle_info(encoding: Encoding, aliases: list[str]) -> pb.BundleInfo:
     manifest = encoding.manifest
     return pb.BundleInfo(
         name=encoding.name,
+        aliases=aliases,
         space_id=manifest.space_id,
         bundle_id=manifest.bundle_id,
         dimension=manifest.model.vocabulary_size,

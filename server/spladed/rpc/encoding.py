@@ -12,7 +12,8 @@ from spladed.config import Limits
 from spladed.encoder.encoder import Encoder
 from spladed.encoder.engine import Engine
 from spladed.encoder.tokenize import NAME, LongText, TokenizedText
-from spladed.errors import InvalidInput, NotFound, Unimplemented
+from spladed.errors import AlreadyExists, InvalidInput, NotFound, Unimplemented
+from spladed.index.check import check_name
 from spladed.sparse import SparseBatch
 from spladed.v1 import encoder_pb2 as pb
 
@@ -53,12 +54,16 @@ class Encoding:
         kind: Kind,
         *,
         name: Callable[[int], str] = NAME,
+        bulk: bool = False,
     ) -> EncodedTexts:
-        """Rows of the texts, in order; cancelling the caller drops what has not run yet."""
+        """Rows of the texts, in order; cancelling the caller drops what has not run yet.
+
+        bulk: wait for room in the encoder's queue, where other calls are refused
+        """
         _check_built(options)
         tokenized = await self.tokenize(texts, options, kind, name=name)
         answer: asyncio.Future[SparseBatch] = asyncio.get_running_loop().create_future()
-        self._engine.submit(tokenized, kind, answer)
+        self._engine.submit(tokenized, kind, answer, bulk=bulk)
         vectors = await answer
         return EncodedTexts(
             vectors,
@@ -89,19 +94,21 @@ class Encoding:
 
 
 class Encodings:
-    """The bundles that are served, by name; the first is the default."""
+    """The bundles that are served, by name or alias; the first is the default."""
 
     def __init__(self, encodings: Sequence[Encoding]) -> None:
         self._by_name = {encoding.name: encoding for encoding in encodings}
+        self._aliases: dict[str, str] = {}
 
     def all(self) -> list[Encoding]:
         """Every encoding, the default one first."""
         return list(self._by_name.values())
 
     def get(self, name: str, field: str) -> Encoding:
-        """The encoding of that name, or the default for an empty name."""
+        """The encoding of that name or alias, or the default for an empty name."""
         if not name:
             return next(iter(self._by_name.values()))
+        name = self._aliases.get(name, name)
         if name not in self._by_name:
             raise NotFound(
                 f"{field}: no bundle {name!r} here; loaded: {', '.join(self._by_name)}",
@@ -109,6 +116,26 @@ class Encodings:
                 field=field,
             )
         return self._by_name[name]
+
+    def aliases(self, name: str) -> list[str]:
+        """The aliases of the bundle of this name, sorted."""
+        return sorted(alias for alias, target in self._aliases.items() if target == name)
+
+    def set_alias(self, alias: str, name: str) -> None:
+        """Points an alias at a bundle.
+
+        Raises InvalidInput ALIAS_NAME, AlreadyExists for a bundle's name, NotFound.
+        """
+        check_name(alias, reason="ALIAS_NAME", field="alias")
+        encoding = self.get(name, "bundle")
+        if alias in self._by_name:
+            message = f"there is a bundle {alias}; an alias needs a name of its own"
+            raise AlreadyExists(message, reason="BUNDLE", field="alias")
+        self._aliases[alias] = encoding.name
+
+    def remove_alias(self, alias: str) -> None:
+        """Forgets this alias; one that is not there is fine."""
+        self._aliases.pop(alias, None)
 
 
 def _check_texts(texts: Sequence[str], limits: Limits, name: Callable[[int], str]) -> None:

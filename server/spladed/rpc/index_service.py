@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import Executor
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from spladed.config import Limits
 from spladed.errors import InvalidInput
@@ -16,7 +15,6 @@ from spladed.index.values import CollectionSettings
 from spladed.rpc.checks import (
     check_count,
     check_dimension,
-    check_generation,
     check_projection_built,
     check_search_built,
     check_settings_built,
@@ -30,23 +28,18 @@ from spladed.rpc.documents import (
 )
 from spladed.rpc.encoding import Encodings
 from spladed.rpc.explained import write_explanations
+from spladed.rpc.filters import read_filter
+from spladed.rpc.generation import wait_for_generation
 from spladed.rpc.order import AdmissionOrder
 from spladed.rpc.rows import Rows
+from spladed.rpc.scan import pages
+from spladed.rpc.threads import Threads
 from spladed.rpc.wire import view
 from spladed.v1 import index_pb2 as pb
 
-__all__ = ["IndexService", "Threads"]
+__all__ = ["IndexService"]
 
-T = TypeVar("T")
 _DEFAULT_K = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Threads:
-    """Where the index works: searches must not stand behind writes that wait for a disk."""
-
-    reading: Executor
-    writing: Executor
 
 
 class IndexService:
@@ -66,37 +59,46 @@ class IndexService:
         """Makes an empty collection."""
         settings = self._settings(request.settings)
         create = partial(self._collections.create, request.name, settings)
-        collection = await asyncio.shield(self._write(create))
-        return pb.CreateCollectionResponse(collection=write_collection(request.name, collection))
+        collection = await asyncio.shield(self._threads.write(create))
+        return pb.CreateCollectionResponse(collection=write_collection(collection))
 
     async def delete_collection(self, request: pb.DeleteCollectionRequest) -> Any:
         """Removes a collection."""
-        await asyncio.shield(self._write(partial(self._collections.delete, request.name)))
+        await asyncio.shield(self._threads.write(partial(self._collections.delete, request.name)))
         return pb.DeleteCollectionResponse()
 
     async def list_collections(self, _: pb.ListCollectionsRequest) -> Any:
         """All collections that could be opened, by name."""
         failed = self._collections.failures()
         names = [name for name in self._collections.names() if name not in failed]
-        collections = [write_collection(name, self._collections.get(name)) for name in names]
+        collections = [write_collection(self._collections.get(name)) for name in names]
         return pb.ListCollectionsResponse(collections=collections)
 
     async def get_collection(self, request: pb.GetCollectionRequest) -> Any:
         """One collection."""
         collection = self._collections.get(request.name)
-        return pb.GetCollectionResponse(collection=write_collection(request.name, collection))
+        return pb.GetCollectionResponse(collection=write_collection(collection))
 
     async def upsert(self, request: pb.UpsertRequest) -> Any:
         """Adds or replaces documents; durable and visible when this returns."""
+        return await self._upsert(request, bulk=False)
+
+    async def upsert_stream(self, chunk: pb.UpsertStreamRequest) -> Any:
+        """Adds or replaces the documents of this chunk."""
+        response = await self._upsert(chunk.request, bulk=True)
+        return pb.UpsertStreamResponse(sequence=chunk.sequence, response=response)
+
+    async def _upsert(self, request: pb.UpsertRequest, *, bulk: bool) -> pb.UpsertResponse:
+        # Nothing is awaited before the turn is taken: calls are admitted in order of arrival.
         collection = self._collections.get(request.collection)
         check_count(len(request.documents), "documents", self._limits.max_documents)
         documents = read_documents(request.documents)
         ids = [document.id for document in documents]
-        async with self._order.turn(request.collection, ids) as turn:
-            rows, bundle_id = await self._rows.documents(collection, request)
+        async with self._order.turn(collection.name, ids) as turn:
+            rows, bundle_id = await self._rows.documents(collection, request, bulk=bulk)
             await turn.come()
             write = partial(collection.upsert, documents, rows.vectors, bundle_id=bundle_id)
-            generation = await turn.commit(self._write(write))
+            generation = await turn.commit(self._threads.write(write))
         return pb.UpsertResponse(
             generation=generation, token_counts=rows.token_counts, truncated=rows.truncated
         )
@@ -106,21 +108,35 @@ class IndexService:
         collection = self._collections.get(request.collection)
         check_count(len(request.ids), "ids", self._limits.max_documents)
         ids = list(request.ids)
-        async with self._order.turn(request.collection, ids) as turn:
+        async with self._order.turn(collection.name, ids) as turn:
             await turn.come()
             write = partial(collection.delete, ids)
-            deleted, generation = await turn.commit(self._write(write))
+            deleted, generation = await turn.commit(self._threads.write(write))
         return pb.DeleteResponse(deleted=deleted, generation=generation)
+
+    async def delete_by_filter(self, request: pb.DeleteByFilterRequest) -> Any:
+        """Deletes what a filter keeps of the documents that are there when it commits.
+
+        Among writes that share an id it has its turn by the ids that it names; one that
+        excludes ids waits for no write that is still under way.
+        """
+        collection = self._collections.get(request.collection)
+        keep = read_filter(request.filter)
+        async with self._order.turn(collection.name, keep.ids) as turn:
+            await turn.come()
+            write = partial(collection.delete_kept, keep)
+            deleted, generation = await turn.commit(self._threads.write(write))
+        return pb.DeleteByFilterResponse(deleted=deleted, generation=generation)
 
     async def get(self, request: pb.GetRequest) -> Any:
         """Documents by id."""
         collection = self._collections.get(request.collection)
         check_count(len(request.ids), "ids", self._limits.max_documents)
         check_projection_built(request.projection)
-        check_generation(collection, request.min_generation)
+        await wait_for_generation(collection, request.min_generation)
         wanted = request.projection
         with_documents = wanted.text or wanted.metadata
-        found = await self._read(
+        found = await self._threads.read(
             partial(
                 collection.get,
                 list(request.ids),
@@ -130,17 +146,29 @@ class IndexService:
         )
         return write_found(found, wanted)
 
+    async def scan(self, request: pb.ScanRequest) -> AsyncGenerator[Any, None]:
+        """All documents, in the order in which they were written."""
+        collection = self._collections.get(request.collection)
+        check_projection_built(request.projection)
+        await wait_for_generation(collection, request.min_generation)
+        async with aclosing(pages(collection, request, self._threads, self._limits)) as found:
+            async for page in found:
+                yield page
+
     async def search(self, request: pb.SearchRequest) -> Any:
         """The best documents for each query."""
         collection = self._collections.get(request.collection)
         check_search_built(request)
         k = self._check_k(request.k)
+        keep = read_filter(request.filter) if request.HasField("filter") else None
         queries = await self._rows.queries(collection, request)
-        check_generation(collection, request.min_generation)
+        await wait_for_generation(collection, request.min_generation)
         wanted = request.projection
         with_documents = wanted.text or wanted.metadata
-        search = partial(collection.search, queries.vectors, k, with_documents=with_documents)
-        results, generation = await self._read(search)
+        search = partial(
+            collection.search, queries.vectors, k, keep=keep, with_documents=with_documents
+        )
+        results, generation = await self._threads.read(search)
         return view.SearchResponse(
             results=[write_hits(hits, wanted) for hits in results],
             generation=generation,
@@ -153,10 +181,10 @@ class IndexService:
         collection = self._collections.get(request.collection)
         check_count(len(request.ids), "ids", self._limits.max_documents)
         query = await self._rows.explained(collection, request)
-        check_generation(collection, request.min_generation)
+        await wait_for_generation(collection, request.min_generation)
         ids = list(request.ids)
-        explanations = await self._read(partial(collection.explain, query, ids))
-        found = await self._read(partial(collection.get, ids, with_documents=True))
+        explanations = await self._threads.read(partial(collection.explain, query, ids))
+        found = await self._threads.read(partial(collection.get, ids, with_documents=True))
         texts = {document.id: document.text for document in found.documents}
         knows_words = bool(collection.settings.space_id)
         encoding = self._rows.encoding(collection, request.options) if knows_words else None
@@ -167,7 +195,7 @@ class IndexService:
 
     async def get_stats(self, request: pb.GetStatsRequest) -> Any:
         """Sizes and counts."""
-        stats = await self._read(self._collections.get(request.collection).stats)
+        stats = await self._threads.read(self._collections.get(request.collection).stats)
         return pb.GetStatsResponse(
             documents=stats.documents,
             deleted_documents=stats.deleted,
@@ -200,9 +228,3 @@ class IndexService:
                 f"k is {k}, more than max_hits {self._limits.max_hits}", reason="K", field="k"
             )
         return k or _DEFAULT_K
-
-    async def _read(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads.reading, work)
-
-    def _write(self, work: Callable[[], T]) -> asyncio.Future[T]:
-        return asyncio.get_running_loop().run_in_executor(self._threads.writing, work)

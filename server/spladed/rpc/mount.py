@@ -1,37 +1,42 @@
 """Every method of the contract, wrapped the same way and mounted on a server.
 
-A service is an object with coroutine methods named as the contract's, in snake case. What
-the contract has and the object has not answers UNIMPLEMENTED. Around each call: the
+A service is an object with methods named as the contract's, in snake case:
+
+    unary           a coroutine: request -> reply
+    server stream   an async generator: request -> replies
+    chunk stream    a coroutine: chunk -> the reply that carries its sequence
+
+What the contract has and the object has not answers UNIMPLEMENTED. Around each call: the
 request is parsed (a malformed one is named, not an internal error), the reply is
 serialised and its size checked, a SpladedError becomes its status, anything else is
 logged and becomes INTERNAL without its text, and CancelledError passes (swallowing it
-leaks the call inside grpc).
+leaks the call inside grpc). In a chunk stream all this is done for each chunk, and the
+stream goes on; only a chunk that cannot be parsed ends it, since it has no sequence.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from typing import Any, TypeAlias
 
 import grpc
 import grpc.aio
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.message import DecodeError, Message
-from google.protobuf.message_factory import GetMessageClass
 
 from spladed.config import Limits
-from spladed.errors import Exhausted, Internal, InvalidInput, SpladedError, Unimplemented
+from spladed.errors import SpladedError, Unimplemented
+from spladed.rpc.chunks import ChunkStream, OpenStreams
+from spladed.rpc.method import Method
 from spladed.rpc.status import to_code, trailers
 
 __all__ = ["mount"]
 
-_LOG = logging.getLogger("spladed.rpc")
-
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
-Handler = Callable[[Any], Awaitable[Message]]
+Handler = Callable[[Any], Any]
+Chunk = tuple[int, Any]  # its size in bytes, and the message
 
 
 def mount(
@@ -40,6 +45,7 @@ def mount(
     service: object,
     limits: Limits,
     *,
+    streams: OpenStreams,
     absent: Unimplemented | None = None,
 ) -> None:
     """Adds all methods of `contract` to `server`, served by `service`.
@@ -48,7 +54,7 @@ def mount(
     """
     methods = {
         method.name: _rpc_handler(
-            method, getattr(service, _snake(method.name), None), limits, absent
+            Method(method, limits), getattr(service, _snake(method.name), None), streams, absent
         )
         for method in contract.methods
     }
@@ -57,42 +63,72 @@ def mount(
 
 
 def _rpc_handler(
-    method: MethodDescriptor,
-    handler: Handler | None,
-    limits: Limits,
-    absent: Unimplemented | None,
+    method: Method, handler: Handler | None, streams: OpenStreams, absent: Unimplemented | None
 ) -> grpc.RpcMethodHandler[Any, Any]:
-    streams = method.client_streaming or method.server_streaming
-    if handler is not None and not streams:
-        return grpc.unary_unary_rpc_method_handler(_unary(method, handler, limits))
-    refuse = _refusal(absent or _not_built(method))
-    if not streams:
-        return grpc.unary_unary_rpc_method_handler(refuse)
-    if not method.client_streaming:
-        return grpc.unary_stream_rpc_method_handler(refuse)
-    return grpc.stream_stream_rpc_method_handler(refuse)
+    if method.descriptor.client_streaming:
+        wrapped = _chunk_stream(method, handler, streams) if handler else None
+        mounted = grpc.stream_stream_rpc_method_handler
+    elif method.descriptor.server_streaming:
+        wrapped = _server_stream(method, handler) if handler else None
+        mounted = grpc.unary_stream_rpc_method_handler
+    else:
+        wrapped = _unary(method, handler) if handler else None
+        mounted = grpc.unary_unary_rpc_method_handler
+    return mounted(wrapped or _refusal(absent or _not_built(method.descriptor)))
 
 
-def _unary(
-    method: MethodDescriptor, handler: Handler, limits: Limits
-) -> Callable[[bytes, Context], Awaitable[bytes | None]]:
-    parse = GetMessageClass(method.input_type).FromString
-
+def _unary(method: Method, handler: Handler) -> Callable[[bytes, Context], Awaitable[bytes | None]]:
     async def call(raw: bytes, context: Context) -> bytes | None:
-        try:
-            _check_size(len(raw), limits)
-            reply = await handler(_parse(parse, raw, method))
-            return _serialise(reply, method, limits)
-        except asyncio.CancelledError:
-            raise
-        except SpladedError as error:
-            await _abort(context, error)
-        except Exception:
-            _LOG.exception("this is a bug: %s failed", method.full_name)
-            await _abort(context, _bug(method))
-        return None  # never reached: abort raises
+        async with _errors_told(method, context):
+            method.check_size(len(raw))
+            return method.serialise(await handler(method.parse(raw)))
 
     return call
+
+
+def _server_stream(method: Method, handler: Handler) -> Callable[[bytes, Context], Awaitable[None]]:
+    async def call(raw: bytes, context: Context) -> None:
+        async with _errors_told(method, context):
+            method.check_size(len(raw))
+            async with aclosing(handler(method.parse(raw))) as replies:
+                async for reply in replies:
+                    await context.write(method.serialise(reply))
+
+    return call
+
+
+def _chunk_stream(
+    method: Method, handler: Handler, streams: OpenStreams
+) -> Callable[[Any, Context], Awaitable[None]]:
+    async def call(_: object, context: Context) -> None:
+        read, answer = partial(_read, method, context), partial(_answer, method, handler)
+        async with _errors_told(method, context):
+            await ChunkStream(read, answer, context.write).run(streams)
+
+    return call
+
+
+async def _read(method: Method, context: Context) -> Chunk | None:
+    raw = await context.read()
+    ended = raw is grpc.aio.EOF  # type: ignore[attr-defined]  # missing in grpc's stubs
+    return None if ended else (len(raw), method.parse(raw))
+
+
+async def _answer(method: Method, handler: Handler, chunk: Chunk) -> bytes:
+    size, message = chunk
+    try:
+        method.check_size(size)
+        return method.serialise(await handler(message))
+    except Exception as error:
+        return method.error_chunk(message.sequence, error)
+
+
+@asynccontextmanager
+async def _errors_told(method: Method, context: Context) -> AsyncIterator[None]:
+    try:
+        yield
+    except Exception as error:  # CancelledError is none of these
+        await _abort(context, method.told(error))
 
 
 def _refusal(error: Unimplemented) -> Callable[[Any, Context], Awaitable[None]]:
@@ -112,44 +148,6 @@ def _not_built(method: MethodDescriptor) -> Unimplemented:
 async def _abort(context: Context, error: SpladedError) -> None:
     """Ends the call; grpc does it by raising, so nothing after this runs."""
     await context.abort(to_code(error), error.message, trailers(error))
-
-
-def _parse(parse: Callable[[bytes], Message], raw: bytes, method: MethodDescriptor) -> Message:
-    try:
-        return parse(raw)
-    except DecodeError as error:
-        raise InvalidInput(
-            f"the request is not a {method.input_type.full_name}: {len(raw)} bytes that "
-            "protobuf cannot read; generate the client from protos/ again",
-            reason="MALFORMED_REQUEST",
-        ) from error
-
-
-def _check_size(found: int, limits: Limits) -> None:
-    if found > limits.max_request_bytes:
-        raise Exhausted(
-            f"the request has {found} bytes, more than max_request_bytes "
-            f"{limits.max_request_bytes}; send it in parts",
-            reason="REQUEST_TOO_LARGE",
-        )
-
-
-def _serialise(reply: Message, method: MethodDescriptor, limits: Limits) -> bytes:
-    raw = reply.SerializeToString()
-    if len(raw) > limits.max_reply_bytes:
-        raise Exhausted(
-            f"the reply of {method.name} would have {len(raw)} bytes, more than "
-            f"max_reply_bytes {limits.max_reply_bytes}; ask for less in one call",
-            reason="REPLY_TOO_LARGE",
-        )
-    return raw
-
-
-def _bug(method: MethodDescriptor) -> Internal:
-    return Internal(
-        f"this is a bug in spladed: {method.name} failed; the server's log has the cause",
-        reason="BUG",
-    )
 
 
 def _snake(name: str) -> str:

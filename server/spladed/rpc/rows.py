@@ -49,7 +49,7 @@ class Rows:
         return encoding
 
     async def documents(
-        self, collection: Collection, request: pb.UpsertRequest
+        self, collection: Collection, request: pb.UpsertRequest, *, bulk: bool
     ) -> tuple[EncodedTexts, str]:
         """One row a document, encoded from its text or the one it names; and the bundle_id
         of what was encoded, empty where nothing was."""
@@ -65,6 +65,7 @@ class Rows:
             request.options,
             "document",
             name=lambda number: f"documents[{texts_at[number]}].text",
+            bulk=bulk,
         )
         both = SparseBatch.concatenate(given.dimension, [given, encoded.vectors])
         counts, truncated = [0] * len(sources), [False] * len(sources)

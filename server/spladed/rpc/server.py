@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from spladed.config import Limits
 from spladed.errors import Mismatch, Unimplemented
+from spladed.rpc.admin_service import AdminService
+from spladed.rpc.chunks import OpenStreams
 from spladed.rpc.encoder_service import EncoderService
 from spladed.rpc.index_service import IndexService
 from spladed.rpc.mount import mount
@@ -29,13 +33,21 @@ class RpcServer:
     """
 
     def __init__(
-        self, listen: str, *, encoder: EncoderService, index: IndexService | None, limits: Limits
+        self,
+        listen: str,
+        *,
+        encoder: EncoderService,
+        index: IndexService | None,
+        admin: AdminService,
+        limits: Limits,
     ) -> None:
+        self._streams = OpenStreams()
         self._server = grpc.aio.server(options=_options(limits))
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]  # set at import
-        mount(self._server, _ENCODER, encoder, limits)
-        mount(self._server, _INDEX, index, limits, absent=None if index else _no_index())
-        mount(self._server, _ADMIN, None, limits)
+        add = partial(mount, self._server, limits=limits, streams=self._streams)
+        add(_ENCODER, encoder)
+        add(_INDEX, index, absent=None if index else _no_index())
+        add(_ADMIN, admin)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (*_NAMES[1:], health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
@@ -48,8 +60,12 @@ class RpcServer:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
     async def stop(self, drain_seconds: float) -> None:
-        """Health says NOT_SERVING, new calls are refused, calls in hand get this long."""
+        """Health says NOT_SERVING, new calls are refused, calls in hand get this long.
+
+        Streams of chunks end with Unavailable as soon as what they sent is answered.
+        """
         await self._health.enter_graceful_shutdown()
+        self._streams.drain()
         await self._server.stop(drain_seconds)
 
     def _bind(self, listen: str) -> int:

@@ -1,0 +1,92 @@
+"""One pass over a collection by rising seq, a page at a time, all of one generation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+
+from spladed.index.snapshot import Place
+from spladed.index.values import Document
+from spladed.index.view import View
+from spladed.sparse import SparseBatch
+
+__all__ = ["Page", "Scan"]
+
+# What a message spends on a document beside its contents: tags, lengths, an offset.
+_OVERHEAD_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Row i of `vectors` is that of `documents[i]`, where vectors were asked for.
+
+    last_seq: of the last document, where the next scan goes on; that of the scan's start if
+              the page has no documents, which means that none are left
+    """
+
+    documents: list[Document]
+    vectors: SparseBatch
+    last_seq: int
+    generation: int
+
+
+class Scan:
+    """Opens its view with the first page and holds it until `close`.
+
+    A view with texts is a read transaction: while it is open, SQLite cannot fold its log
+    back, so that writes make it longer. Not for two threads at once.
+    """
+
+    def __init__(
+        self, view: AbstractContextManager[View], after_seq: int, *, with_vectors: bool
+    ) -> None:
+        self._opening: Callable[[], View] = lambda: self._held.enter_context(view)
+        self._held = ExitStack()
+        self._view: View | None = None
+        self._places: Iterator[Place] = iter(())
+        self._ahead: tuple[Place, Document] | None = None
+        self._last_seq = after_seq
+        self._with_vectors = with_vectors
+
+    def page(self, *, max_documents: int, max_bytes: int) -> Page:
+        """The next documents: as many as stay within both bounds, but at least one.
+
+        max_bytes: of ids, texts and metadata in UTF-8, and 8 a weight where vectors come
+        """
+        view = self._opened()
+        taken: list[tuple[Place, Document]] = []
+        while len(taken) < max_documents and (entry := self._next(view)) is not None:
+            max_bytes -= self._size(view, *entry)
+            if taken and max_bytes < 0:
+                self._ahead = entry
+                break
+            taken.append(entry)
+        places = [place for place, _ in taken]
+        if places:
+            self._last_seq = view.snapshot.seq(places[-1])
+        vectors = view.vectors(places if self._with_vectors else [])
+        documents = [document for _, document in taken]
+        return Page(documents, vectors, self._last_seq, view.snapshot.generation)
+
+    def close(self) -> None:
+        """Lets the view go; closing twice is fine."""
+        self._held.close()
+
+    def _opened(self) -> View:
+        if self._view is None:
+            self._view = self._opening()
+            self._places = self._view.snapshot.live_after(self._last_seq)
+        return self._view
+
+    def _next(self, view: View) -> tuple[Place, Document] | None:
+        if self._ahead is not None:
+            entry, self._ahead = self._ahead, None
+            return entry
+        place = next(self._places, None)
+        return None if place is None else (place, view.documents([place])[0])
+
+    def _size(self, view: View, place: Place, document: Document) -> int:
+        contents = (document.id, document.text, document.metadata)
+        weights = view.nnz(place) if self._with_vectors else 0
+        return _OVERHEAD_BYTES + 8 * weights + sum(len(each.encode()) for each in contents)
