@@ -1,0 +1,191 @@
+"""What the checkpoints are worth, beside BM25: `python bench/model_card.py DATA`.
+
+DATA holds a folder a dataset (corpus.jsonl, queries.jsonl, qrels.tsv). Measures the built-in
+int8 bundle; with --checkpoints also the fp32 and int8 bundles of both checkpoints, exported
+by the `spladed` command that --exporter names (torch lives in another environment).
+
+Writes bench/results/model_card.json row by row, so that a run that was cut goes on with
+--resume, then the plot beside it and the table in models/spladed-tiny-en/README.md, both
+from that file alone. Needs spladed[server,jobs,bench].
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from model_card_page import (
+    BUILTIN, CARD, CHECKPOINTS, LARGE, PRECISIONS, ROOT, SMALL, draw, write_card,
+)  # fmt: skip
+
+from spladed import Encoder
+from spladed.jobs.bm25 import bm25
+from spladed.jobs.dataset import Dataset
+from spladed.jobs.evaluate import System, rate
+from spladed.jobs.paired import compare
+from spladed.jobs.splade import Side, encode, search
+from spladed.sparse import SparseBatch
+
+RESULTS = ROOT / "bench" / "results"
+TOP_TERMS = (32, 64, 96, 128, 192)
+PACKAGES = (
+    "spladed", "onnxruntime", "tokenizers", "numpy", "ir-measures", "pytrec-eval-terrier",
+    "bm25s", "PyStemmer",
+)  # fmt: skip
+
+
+def main() -> None:
+    options = parsed()
+    path = RESULTS / "model_card.json"
+    results = json.loads(path.read_text()) if options.resume and path.is_file() else {"rows": []}
+    results["machine"], results["versions"] = machine(), versions()
+    bundles = dict(bundles_of(options))
+    for name in options.sets or SMALL + (LARGE if options.large else ()):
+        todo = {
+            key: bundle
+            for key, bundle in bundles.items()
+            if (name in SMALL or key[1] == "int8") and not is_measured(results, name, bundle)
+        }
+        for row in measured(options.data / name, todo) if todo else ():
+            replace_row(results["rows"], row)
+            path.write_text(json.dumps(results, indent=1) + "\n")
+            print(f"{name} {row['bundle']} {row['precision']}: {row['measures']}", flush=True)
+    draw(results, path.with_suffix(".png"))
+    write_card(results, CARD)
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("data", type=Path, help="folder of datasets")
+    parser.add_argument("--checkpoints", type=Path, help="folder of the two checkpoints")
+    parser.add_argument("--exporter", default=str(Path(sys.executable).with_name("spladed")))
+    parser.add_argument("--bundles", type=Path, default=ROOT / "build" / "bundles")
+    parser.add_argument("--large", action="store_true", help="the two large sets too, int8")
+    parser.add_argument("--sets", nargs="*", help="only these sets")
+    parser.add_argument("--resume", action="store_true", help="keep rows that are there")
+    return parser.parse_args()
+
+
+def bundles_of(options: argparse.Namespace) -> Iterator[tuple[tuple[str, str], Encoder]]:
+    """The built-in bundle, and what --checkpoints adds, exported unless --bundles has it."""
+    yield BUILTIN, Encoder.load("builtin")
+    for name in CHECKPOINTS if options.checkpoints else ():
+        for precision in PRECISIONS:
+            if (name, precision) == BUILTIN:
+                continue
+            out = options.bundles / f"{name}-{precision}"
+            if not out.is_dir():
+                source = str(options.checkpoints / name)
+                command = [options.exporter, "export", source, str(out), "--precision", precision]
+                subprocess.run(command, check=True)
+            yield (name, precision), Encoder.load(out)
+
+
+def measured(folder: Path, bundles: dict[tuple[str, str], Encoder]) -> Iterator[dict[str, Any]]:
+    """A row of results for BM25, then one for each bundle."""
+    dataset = Dataset.open(folder)
+    bar = rate(dataset, bm25(dataset))
+    yield row_of(dataset, "BM25", "", bar) | {"bundle_id": ""}
+    for (name, precision), encoder in bundles.items():
+        documents = encode(encoder, dataset.documents, "document")
+        queries = encode(encoder, dataset.queries, "query")
+        system, seconds = ranked(dataset, documents.rows, queries.rows)
+        pruned = dataset.name in SMALL and (name, precision) == BUILTIN
+        yield row_of(dataset, name, precision, system) | {
+            "bundle_id": encoder.bundle.manifest.bundle_id,
+            "documents": sized(documents.side),
+            "queries": sized(queries.side),
+            "search_seconds": seconds,
+            "against_bm25": against(system, bar),
+            "pruned": list(curve(dataset, documents.rows, queries.rows)) if pruned else [],
+        }
+
+
+def row_of(dataset: Dataset, name: str, precision: str, system: System) -> dict[str, Any]:
+    counts = {"documents": len(dataset.documents), "queries": len(dataset.queries)}
+    return {
+        "dataset": dataset.name, "counts": counts, "bundle": name, "precision": precision,
+        "measures": dict(system.means), "commit": commit(), "date": now(),
+    }  # fmt: skip
+
+
+def ranked(dataset: Dataset, rows: SparseBatch, queries: SparseBatch) -> tuple[System, float]:
+    run, seconds = search((dataset.documents, rows), (dataset.queries, queries))
+    return rate(dataset, run), seconds
+
+
+def against(system: System, bar: System) -> dict[str, Any]:
+    """The paired test of nDCG@10 over the queries."""
+    ours = [values["nDCG@10"] for values in system.per_query.values()]
+    return asdict(compare(ours, [values["nDCG@10"] for values in bar.per_query.values()]))
+
+
+def curve(dataset: Dataset, rows: SparseBatch, queries: SparseBatch) -> Iterator[dict[str, Any]]:
+    """nDCG@10 with the heaviest terms of each document alone; queries stay whole."""
+    for top in TOP_TERMS:
+        kept = heaviest(rows, top)
+        system, _ = ranked(dataset, kept, queries)
+        yield {"top": top, "terms": kept.nnz / len(kept), "nDCG@10": system.means["nDCG@10"]}
+
+
+def heaviest(rows: SparseBatch, top: int) -> SparseBatch:
+    """The `top` heaviest weights of each row, ties by term."""
+    pruned = []
+    for indices, values in rows.rows():
+        kept = np.sort(np.argsort(-values, kind="stable")[:top])
+        pruned.append((indices[kept], values[kept]))
+    return SparseBatch.from_rows(rows.dimension, pruned)
+
+
+def sized(side: Side) -> dict[str, Any]:
+    return asdict(side) | {"tokens_per_second": side.tokens_per_second}
+
+
+def is_measured(results: dict[str, Any], dataset: str, encoder: Encoder) -> bool:
+    found = {(row["dataset"], row["bundle_id"]) for row in results["rows"]}
+    return (dataset, encoder.bundle.manifest.bundle_id) in found
+
+
+def replace_row(rows: list[dict[str, Any]], row: dict[str, Any]) -> None:
+    key = ("dataset", "bundle", "precision")
+    rows[:] = [each for each in rows if any(each[name] != row[name] for name in key)]
+    rows.append(row)
+
+
+def machine() -> dict[str, Any]:
+    cpu = next(
+        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+         if line.startswith("model name")), platform.processor(),
+    )  # fmt: skip
+    return {
+        "cpu": cpu, "cores": len(os.sched_getaffinity(0)), "load": os.getloadavg()[0],
+        "python": platform.python_version(), "commit": commit(), "date": now(),
+    }  # fmt: skip
+
+
+def commit() -> str:
+    command = ["git", "rev-parse", "HEAD"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout[:-1]
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def versions() -> dict[str, str]:
+    return {name: metadata.version(name) for name in PACKAGES}
+
+
+if __name__ == "__main__":
+    main()
