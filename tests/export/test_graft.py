@@ -1,0 +1,148 @@
+"""The head on its own: small masked-LM graphs written by hand against the plain formula."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from spladed.bundle import Activation, Pooling
+from spladed.errors import Mismatch
+from spladed.ort import Session
+from spladed_export.draft import save_graph
+from spladed_export.graft import BLOCK, Head, blocks, graft, split
+from spladed_export.lower import decoder_scale, lower_int8
+from spladed_export.nodes import symbolic
+
+HIDDEN = 8
+TOKENS = 50
+
+
+def masked_lm(vocabulary: int, ending: str = "bias") -> onnx.ModelProto:
+    """An embedding table and a decoder, ended in one of the ways that exporters know."""
+    rng = np.random.default_rng(0)
+    table = rng.standard_normal((TOKENS, HIDDEN)).astype(np.float32)
+    decoder = rng.standard_normal((HIDDEN, vocabulary)).astype(np.float32)
+    bias = (rng.standard_normal(vocabulary) - 2).astype(np.float32)
+    known = {"table": table, "bias": bias, "unused": bias}
+    nodes = [helper.make_node("Gather", ["table", "input_ids"], ["hidden"], name="embed")]
+    weights = "decoder"
+    if ending == "tied":
+        known["turned"] = np.ascontiguousarray(decoder.T)
+        nodes.append(helper.make_node("Transpose", ["turned"], ["decoder"], perm=[1, 0]))
+    else:
+        known["decoder"] = decoder
+    if ending == "no bias":
+        nodes.append(helper.make_node("MatMul", ["hidden", weights], ["logits"]))
+    else:
+        nodes.append(helper.make_node("MatMul", ["hidden", weights], ["product"]))
+        order = ["bias", "product"] if ending == "bias first" else ["product", "bias"]
+        last = "sum" if ending == "identity" else "logits"
+        nodes.append(helper.make_node("Add", order, [last]))
+        if ending == "identity":
+            nodes.append(helper.make_node("Identity", ["sum"], ["logits"]))
+    inputs = [
+        symbolic(name, TensorProto.INT64, "b", "s") for name in ("input_ids", "attention_mask")
+    ]
+    output = symbolic("logits", TensorProto.FLOAT, "b", "s", "v")
+    tensors = [numpy_helper.from_array(value, name) for name, value in known.items()]
+    graph = helper.make_graph(nodes, "lm", inputs, [output], tensors)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+
+
+def formula(model: onnx.ModelProto, ids: np.ndarray, mask: np.ndarray, head: Head) -> np.ndarray:
+    """w[v] = pool over unmasked t of log(1 + relu(z[t, v])), as plainly as it goes."""
+    known = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    decoder = known["turned"].T if "turned" in known else known["decoder"]
+    added = any(node.op_type == "Add" for node in model.graph.node)
+    rows = []
+    for row, keep in zip(ids, mask, strict=True):
+        logits = known["table"][row[keep == 1]] @ decoder + (known["bias"] if added else 0)
+        weights = np.log1p(np.maximum(logits, 0))
+        if head.activation == "log1p_log1p_relu":
+            weights = np.log1p(weights)
+        pooled = weights.max(axis=0) if head.pooling == "max" else weights.sum(axis=0)
+        pooled[list(head.dropped)] = 0
+        rows.append(pooled)
+    return np.array(rows)
+
+
+def run(model: onnx.ModelProto, folder: Path, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    rows = Session(save_graph(model, folder), dimension=0).run(ids, mask)
+    widest = int(rows.indices.max(initial=0)) + 1
+    dense = np.zeros((len(rows), widest), np.float32)
+    for number, (indices, values) in enumerate(rows.rows()):
+        assert (np.diff(indices) > 0).all()
+        dense[number, indices] = values
+    return dense
+
+
+def ragged() -> tuple[np.ndarray, np.ndarray]:
+    """Three texts of 5, 1 and 3 tokens; the second is padded on the left."""
+    ids = np.random.default_rng(1).integers(0, TOKENS, (3, 5))
+    mask = np.array([[1, 1, 1, 1, 1], [0, 0, 0, 0, 1], [1, 1, 1, 0, 0]], np.int64)
+    return ids, mask
+
+
+def compare(found: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
+    wide = np.zeros_like(expected)
+    wide[:, : found.shape[1]] = found
+    assert np.abs(wide - expected).max() < tolerance
+
+
+@pytest.mark.parametrize("ending", ["bias", "bias first", "no bias", "tied", "identity"])
+def test_every_ending_is_cut_off(tmp_path: Path, ending: str) -> None:
+    model, (ids, mask), head = masked_lm(100, ending), ragged(), Head("max", "log1p_relu")
+    lm = split(model)
+    assert lm.decoder.shape == (HIDDEN, 100)
+    assert {tensor.name for tensor in lm.encoder.graph.initializer} == {"table"}
+    compare(run(graft(lm, head), tmp_path, ids, mask), formula(model, ids, mask, head), 1e-5)
+
+
+@pytest.mark.parametrize("vocabulary", [1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK + 7])
+@pytest.mark.parametrize("activation", ["log1p_relu", "log1p_log1p_relu"])
+@pytest.mark.parametrize("pooling", ["max", "sum"])
+def test_the_head_is_the_formula(
+    tmp_path: Path, pooling: Pooling, activation: Activation, vocabulary: int
+) -> None:
+    dropped = (0, vocabulary - 1) if vocabulary > 1 else ()
+    model, (ids, mask) = masked_lm(vocabulary), ragged()
+    head = Head(pooling, activation, dropped)
+    found = run(graft(split(model), head), tmp_path, ids, mask)
+    compare(found, formula(model, ids, mask, head), 1e-4)
+
+
+@pytest.mark.parametrize("vocabulary", [BLOCK + 1, 3 * BLOCK + 7])
+def test_the_int8_head_is_near_the_formula(tmp_path: Path, vocabulary: int) -> None:
+    model, (ids, mask), head = masked_lm(vocabulary), ragged(), Head("max", "log1p_relu", (3,))
+    table = numpy_helper.to_array(model.graph.initializer[0])
+    lowered = lower_int8(split(model), head, decoder_scale(np.abs(table).max(axis=1)))
+    found = run(lowered, tmp_path, ids, mask)
+    expected = formula(model, ids, mask, head)
+    compare(found, expected, 0.2)  # random weights of 8 dimensions leave int8 little to average
+    assert np.abs(found - expected[:, : found.shape[1]]).mean() < 0.02
+
+
+def test_blocks_cover_the_vocabulary_once() -> None:
+    columns = [column for start, stop in blocks(30_522) for column in range(start, stop)]
+    assert columns == list(range(30_522))
+    assert BLOCK & (BLOCK - 1), "a power of two puts every row into the same cache set"
+
+
+def test_another_end_is_refused_by_name() -> None:
+    model = masked_lm(10)
+    model.graph.node[-1].op_type = "Mul"
+    with pytest.raises(Mismatch) as caught:
+        split(model)
+    assert "Mul" in caught.value.message
+
+
+def test_a_decoder_that_is_computed_is_refused() -> None:
+    model = masked_lm(10)
+    model.graph.node[1].input[1] = "hidden"
+    with pytest.raises(Mismatch) as caught:
+        split(model)
+    assert "no constant" in caught.value.message
