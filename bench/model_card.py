@@ -13,20 +13,28 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import metadata
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machine import machine
 from model_card_page import (
-    BUILTIN, CARD, CHECKPOINTS, LARGE, PRECISIONS, ROOT, SMALL, draw, write_card,
+    BUILTIN,
+    CARD,
+    CHECKPOINTS,
+    LARGE,
+    PRECISIONS,
+    ROOT,
+    SMALL,
+    draw,
+    write_card,
 )  # fmt: skip
 
 from spladed import Encoder
@@ -49,18 +57,15 @@ def main() -> None:
     options = parsed()
     path = RESULTS / "model_card.json"
     results = json.loads(path.read_text()) if options.resume and path.is_file() else {"rows": []}
-    results["machine"], results["versions"] = machine(), versions()
-    bundles = dict(bundles_of(options))
-    for name in options.sets or SMALL + (LARGE if options.large else ()):
-        todo = {
-            key: bundle
-            for key, bundle in bundles.items()
-            if (name in SMALL or key[1] == "int8") and not is_measured(results, name, bundle)
-        }
-        for row in measured(options.data / name, todo) if todo else ():
-            replace_row(results["rows"], row)
+    results["machine"], results["versions"] = machine() | {"date": now()}, versions()
+    for (name, precision), encoder in bundles_of(options):
+        for folder in (options.data / each for each in sets_of(options, precision)):
+            if is_measured(results, folder.name, encoder):
+                continue
+            for row in measured(folder, name, precision, encoder):
+                replace_row(results["rows"], row)
             path.write_text(json.dumps(results, indent=1) + "\n")
-            print(f"{name} {row['bundle']} {row['precision']}: {row['measures']}", flush=True)
+            print(f"{folder.name} {name} {precision}: {row['measures']}", flush=True)
     draw(results, path.with_suffix(".png"))
     write_card(results, CARD)
 
@@ -77,46 +82,56 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def sets_of(options: argparse.Namespace, precision: str) -> tuple[str, ...]:
+    large = LARGE if precision == "int8" else ()
+    return tuple(
+        each
+        for each in (*SMALL, *large)
+        if (each in options.sets if options.sets else options.large or each in SMALL)
+    )
+
+
 def bundles_of(options: argparse.Namespace) -> Iterator[tuple[tuple[str, str], Encoder]]:
-    """The built-in bundle, and what --checkpoints adds, exported unless --bundles has it."""
+    """The built-in bundle, and what --checkpoints adds, exported unless --bundles has it.
+
+    int8 first: it is the faster one, and what a run that is cut should have measured.
+    """
     yield BUILTIN, Encoder.load("builtin")
-    for name in CHECKPOINTS if options.checkpoints else ():
-        for precision in PRECISIONS:
-            if (name, precision) == BUILTIN:
-                continue
-            out = options.bundles / f"{name}-{precision}"
-            if not out.is_dir():
-                source = str(options.checkpoints / name)
-                command = [options.exporter, "export", source, str(out), "--precision", precision]
-                subprocess.run(command, check=True)
-            yield (name, precision), Encoder.load(out)
+    for precision, name in product(PRECISIONS, CHECKPOINTS if options.checkpoints else ()):
+        if (name, precision) == BUILTIN:
+            continue
+        out = options.bundles / f"{name}-{precision}"
+        if not out.is_dir():
+            source = str(options.checkpoints / name)
+            command = [options.exporter, "export", source, str(out), "--precision", precision]
+            subprocess.run(command, check=True)
+        yield (name, precision), Encoder.load(out)
 
 
-def measured(folder: Path, bundles: dict[tuple[str, str], Encoder]) -> Iterator[dict[str, Any]]:
-    """A row of results for BM25, then one for each bundle."""
+def measured(folder: Path, name: str, precision: str, encoder: Encoder) -> Iterator[dict[str, Any]]:
+    """A row of results for BM25, then one for the bundle."""
     dataset = Dataset.open(folder)
     bar = rate(dataset, bm25(dataset))
     yield row_of(dataset, "BM25", "", bar) | {"bundle_id": ""}
-    for (name, precision), encoder in bundles.items():
-        documents = encode(encoder, dataset.documents, "document")
-        queries = encode(encoder, dataset.queries, "query")
-        system, seconds = ranked(dataset, documents.rows, queries.rows)
-        pruned = dataset.name in SMALL and (name, precision) == BUILTIN
-        yield row_of(dataset, name, precision, system) | {
-            "bundle_id": encoder.bundle.manifest.bundle_id,
-            "documents": sized(documents.side),
-            "queries": sized(queries.side),
-            "search_seconds": seconds,
-            "against_bm25": against(system, bar),
-            "pruned": list(curve(dataset, documents.rows, queries.rows)) if pruned else [],
-        }
+    documents = encode(encoder, dataset.documents, "document")
+    queries = encode(encoder, dataset.queries, "query")
+    system, seconds = ranked(dataset, documents.rows, queries.rows)
+    pruned = dataset.name in SMALL and (name, precision) == BUILTIN
+    yield row_of(dataset, name, precision, system) | {
+        "bundle_id": encoder.bundle.manifest.bundle_id,
+        "documents": sized(documents.side),
+        "queries": sized(queries.side),
+        "search_seconds": seconds,
+        "against_bm25": against(system, bar),
+        "pruned": list(curve(dataset, documents.rows, queries.rows)) if pruned else [],
+    }
 
 
 def row_of(dataset: Dataset, name: str, precision: str, system: System) -> dict[str, Any]:
     counts = {"documents": len(dataset.documents), "queries": len(dataset.queries)}
     return {
         "dataset": dataset.name, "counts": counts, "bundle": name, "precision": precision,
-        "measures": dict(system.means), "commit": commit(), "date": now(),
+        "measures": dict(system.means), "commit": machine()["commit"], "date": now(),
     }  # fmt: skip
 
 
@@ -161,22 +176,6 @@ def replace_row(rows: list[dict[str, Any]], row: dict[str, Any]) -> None:
     key = ("dataset", "bundle", "precision")
     rows[:] = [each for each in rows if any(each[name] != row[name] for name in key)]
     rows.append(row)
-
-
-def machine() -> dict[str, Any]:
-    cpu = next(
-        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-         if line.startswith("model name")), platform.processor(),
-    )  # fmt: skip
-    return {
-        "cpu": cpu, "cores": len(os.sched_getaffinity(0)), "load": os.getloadavg()[0],
-        "python": platform.python_version(), "commit": commit(), "date": now(),
-    }  # fmt: skip
-
-
-def commit() -> str:
-    command = ["git", "rev-parse", "HEAD"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout[:-1]
 
 
 def now() -> str:

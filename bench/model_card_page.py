@@ -59,7 +59,7 @@ def section_of(results: dict[str, Any]) -> str:
             "## Measured quality",
             "",
             f"Made by `make model-card` on {made['date'][:10]} ({made['cpu']}, {made['cores']} "
-            f"cores, onnxruntime {version['onnxruntime']}, commit {made['commit'][:7]}); every "
+            f"cores, onnxruntime {version['onnxruntime']}, commit {made['commit']}); every "
             "figure is in [model_card.json](../../bench/results/model_card.json). BM25: bm25s "
             "(lucene, k1 = 1.2, b = 0.75, English stemmer, no stop words). Search is exact, "
             "weights in steps of 1/4096.",

@@ -10,8 +10,8 @@ speed), runs in TREC's format, per-query lines, and whether two runs really diff
     measures    nDCG@10, RR@10, R@100; the only import of ir_measures
     bm25        the bar to beat; the only import of bm25s and Stemmer
     splade      a run of a bundle: encode, then search exactly
+    trec        runs as files, out and in
     paired      do two systems differ? (pure)
-    write       runs and per-query figures as files
     evaluate    the room's face
 
 It may import the encoder, the index and the foundation. It must not know the wire, the

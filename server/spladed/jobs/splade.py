@@ -32,6 +32,7 @@ Track = Callable[[str, Iterable[Sequence[Text]], int], Iterable[Sequence[Text]]]
 # bar still moves on a slow machine.
 _CHUNK = 1_024
 _UPSERT_ROWS = 16_384
+_ENCODING = {"query": "encoding queries", "document": "encoding documents"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def encode(
     dimension = encoder.bundle.manifest.model.vocabulary_size
     parts, tokens, truncated = [SparseBatch.empty(dimension)], 0, 0
     wall = cpu = 0.0
-    for chunk in track(f"encoding {kind}s", _chunks(texts), len(texts)):
+    for chunk in track(_ENCODING[kind], _chunks(texts), len(texts)):
         visible = [text.text for text in chunk if not _blank(text)]
         started = time.perf_counter(), time.process_time()
         rows = encoder.encode(visible, kind=kind)
