@@ -35,7 +35,7 @@ from model_card_page import (
     SMALL,
     draw,
     write_card,
-)  # fmt: skip
+)
 
 from spladed import Encoder
 from spladed.jobs.bm25 import bm25
@@ -56,6 +56,15 @@ PACKAGES = (
 def main() -> None:
     options = parsed()
     path = RESULTS / "model_card.json"
+    if not options.draw:
+        fill(path, options)
+    results = json.loads(path.read_text())
+    draw(results, path.with_suffix(".png"))
+    write_card(results, CARD)
+
+
+def fill(path: Path, options: argparse.Namespace) -> None:
+    """Measures, and writes the file anew after each row."""
     results = json.loads(path.read_text()) if options.resume and path.is_file() else {"rows": []}
     results["machine"], results["versions"] = machine() | {"date": now()}, versions()
     for (name, precision), encoder in bundles_of(options):
@@ -66,20 +75,22 @@ def main() -> None:
                 replace_row(results["rows"], row)
             path.write_text(json.dumps(results, indent=1) + "\n")
             print(f"{folder.name} {name} {precision}: {row['measures']}", flush=True)
-    draw(results, path.with_suffix(".png"))
-    write_card(results, CARD)
 
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("data", type=Path, help="folder of datasets")
+    parser.add_argument("data", type=Path, help="folder of datasets", nargs="?")
     parser.add_argument("--checkpoints", type=Path, help="folder of the two checkpoints")
     parser.add_argument("--exporter", default=str(Path(sys.executable).with_name("spladed")))
     parser.add_argument("--bundles", type=Path, default=ROOT / "build" / "bundles")
     parser.add_argument("--large", action="store_true", help="the two large sets too, int8")
     parser.add_argument("--sets", nargs="*", help="only these sets")
     parser.add_argument("--resume", action="store_true", help="keep rows that are there")
-    return parser.parse_args()
+    parser.add_argument("--draw", action="store_true", help="measure nothing, write the card")
+    options = parser.parse_args()
+    if not options.draw and not options.data:
+        parser.error("give DATA, or --draw")
+    return options
 
 
 def sets_of(options: argparse.Namespace, precision: str) -> tuple[str, ...]:

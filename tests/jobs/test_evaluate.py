@@ -145,9 +145,14 @@ def test_squad_equals_brute_force_to_four_digits(encoder: Encoder, shared: Path)
     assert found.systems[SPLADE].means == pytest.approx(by_brute_force(encoder, data), abs=5e-5)
 
 
-def test_scifact_equals_brute_force_to_four_digits(encoder: Encoder, shared: Path) -> None:
-    """All 300 queries over 1,500 documents, encoded once: the whole set takes two minutes."""
-    data = Dataset.open(shared / "data" / "scifact").part(documents=1_500)
+@pytest.mark.parametrize(
+    ("name", "documents"), [("scifact", 1_500), ("cranfield", 1), ("vaswani", 1)]
+)
+def test_every_query_equals_brute_force_to_four_digits(
+    name: str, documents: int, encoder: Encoder, shared: Path
+) -> None:
+    """All queries over the judged documents at least, encoded once: whole sets take minutes."""
+    data = Dataset.open(shared / "data" / name).part(documents=documents)
     documents = encode(encoder, data.documents, "document").rows
     queries = encode(encoder, data.queries, "query").rows
     run, _ = search((data.documents, documents), (data.queries, queries))

@@ -76,6 +76,7 @@ def test_lines_end_as_windows_ends_them_and_blank_ones_still_count(tmp_path: Pat
         (b'{"id": null, "text": "x"}', "LINE", "id is None"),
         (b'{"id": true, "text": "x"}', "LINE", "id is True"),
         (b'{"id": 1.5, "text": "x"}', "LINE", "id is 1.5"),
+        (b'{"id": [%s 1], "text": "x"}' % (b"1, " * 5_000), "LINE", "id is [1, 1"),
         (b'{"id": "", "text": "x"}', "LINE", "id is empty"),
         (b'{"id": "x", "text": "\\ud800"}', "LINE", "surrogate"),
         (b'{"id": "a", "text": "again"}', "DUPLICATE_ID", "repeats id 'a' of line 1"),
@@ -102,6 +103,8 @@ def test_a_bad_text_is_named_by_file_and_line(
         ("q1\t0\td1\t1", "LINE", "4 columns"),
         ("q1\td1\tgood", "LINE", "grade 'good'"),
         ("q1\td1\t1.5", "LINE", "grade '1.5'"),
+        ("q1\td1\t1001", "LINE", "at most 1000"),
+        ("q1\td1\t" + "9" * 5_000, "LINE", "grade '999"),
         ("q1\t\t1", "LINE", "empty id"),
         ("query-id\tcorpus-id\tscore", "LINE", "grade 'score'"),  # a header stands at the top
         ("q0\td0\t2", "DUPLICATE_ID", "of line 1"),

@@ -84,8 +84,11 @@ def _check_writable(path: Path | None) -> None:
     """Finds out now, and not after an hour of encoding."""
     if path is None:
         return
+    there = path.exists()
     try:
         path.open("a").close()
+        if not there:
+            path.unlink()
     except OSError as error:
         raise NotFound(
             f"cannot write {path}: {error.strerror}", reason="FILE", field=str(path)

@@ -14,9 +14,12 @@ from typing import Any
 from spladed.errors import InvalidInput
 from spladed.jobs.compressed import numbered_lines
 
-__all__ = ["Qrels", "Text", "read_qrels", "read_texts"]
+__all__ = ["MAX_GRADE", "Qrels", "Text", "read_qrels", "read_texts"]
 
 Qrels = Mapping[str, Mapping[str, int]]  # query id -> document id -> grade
+
+# trec_eval counts documents in an array as long as the highest grade; nobody grades beyond 10.
+MAX_GRADE = 1_000
 
 # BEIR's qrels open with this line.
 _HEADER = ["query-id", "corpus-id", "score"]
@@ -101,18 +104,21 @@ def _judgements(path: Path) -> Iterator[tuple[int, tuple[str, str, int]]]:
 def _judgement(cells: list[str], where: str) -> tuple[str, str, int]:
     if len(cells) != 3:
         raise _bad_judgement(where, f"{len(cells)} columns between tabs")
-    query, document, grade = cells
+    query, document, written = cells
     if not query or not document:
         raise _bad_judgement(where, "an empty id")
     try:
-        return query, document, int(grade)
+        grade = int(written)
     except ValueError as error:
-        raise _bad_judgement(where, f"grade {grade!r}") from error
+        raise _bad_judgement(where, f"grade {written!r}") from error
+    if abs(grade) > MAX_GRADE:
+        raise _bad_judgement(where, f"grade {grade}")
+    return query, document, grade
 
 
 def _bad_text(where: str, found: str) -> InvalidInput:
     return InvalidInput(
-        f'{where} is not a text ({found}); expected {{"id": "...", "text": "..."}}',
+        f'{where} is not a text ({found[:200]}); expected {{"id": "...", "text": "..."}}',
         reason="LINE",
         field=where,
     )
@@ -120,8 +126,8 @@ def _bad_text(where: str, found: str) -> InvalidInput:
 
 def _bad_judgement(where: str, found: str) -> InvalidInput:
     return InvalidInput(
-        f"{where} is not a judgement ({found}); expected query, document and a whole number, "
-        "with tabs between",
+        f"{where} is not a judgement ({found[:200]}); expected query, document and a whole "
+        f"number of at most {MAX_GRADE}, with tabs between",
         reason="LINE",
         field=where,
     )
