@@ -12,38 +12,17 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from google.rpc import status_pb2
 from tests.conftest import ServerProcess
+from tests.e2e.stubs import SECONDS, Stubs, ended, ids_of, told
 
 from spladed import errors
 from spladed.client.client import Client
-from spladed.rpc.status import from_call, from_status
-from spladed.v1 import admin_pb2, admin_pb2_grpc, encoder_pb2, encoder_pb2_grpc, index_pb2_grpc
+from spladed.rpc.status import from_call
+from spladed.v1 import admin_pb2, encoder_pb2
 from spladed.v1 import index_pb2 as pb
 
 Start = Callable[..., ServerProcess]
-SECONDS = 60
 DENSE = "dog river house music war doctor football church algebra volcano poem railway"
-
-
-class Stubs:
-    """The three services of one server, as a client in any language has them."""
-
-    def __init__(self, server: ServerProcess) -> None:
-        self.channel = grpc.insecure_channel(server.target)
-        self.encoder = encoder_pb2_grpc.EncoderStub(self.channel)
-        self.index = index_pb2_grpc.IndexStub(self.channel)
-        self.admin = admin_pb2_grpc.AdminStub(self.channel)
-
-    def __enter__(self) -> Stubs:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.channel.close()
-
-    def create(self, name: str, **settings: Any) -> str:
-        request = pb.CreateCollectionRequest(name=name, settings=pb.CollectionSettings(**settings))
-        return self.index.CreateCollection(request, timeout=SECONDS).collection.name
 
 
 @pytest.fixture(scope="module")
@@ -64,25 +43,6 @@ def upsert_chunk(
     documents = [pb.Document(id=id, text=text) for id, text in texts.items()]
     request = pb.UpsertRequest(collection=collection, documents=documents, **options)
     return pb.UpsertStreamRequest(sequence=sequence, request=request)
-
-
-def told(status: status_pb2.Status) -> tuple[type[errors.SpladedError], str, str]:
-    error = from_status(status)
-    return type(error), error.reason, error.field
-
-
-def ended(replies: Iterable[Any]) -> errors.SpladedError:
-    with pytest.raises(grpc.RpcError) as caught:
-        for _ in replies:
-            pass
-    return from_call(caught.value)
-
-
-def ids_of(stubs: Stubs, collection: str, **options: Any) -> list[str]:
-    request = pb.ScanRequest(collection=collection, **options)
-    return [
-        each.id for page in stubs.index.Scan(request, timeout=SECONDS) for each in page.documents
-    ]
 
 
 def test_encoding_is_answered_in_the_order_sent(stubs: Stubs, client: Client) -> None:
