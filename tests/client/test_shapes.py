@@ -46,9 +46,9 @@ def test_scipy_comes_and_goes() -> None:
 def test_what_does_not_fit_is_named() -> None:
     with pytest.raises(InvalidInput, match="'zebra'"):
         shapes.from_token_maps(VOCABULARY, [{"t1": 1.0}, {"zebra": 1.0}])
-    with pytest.raises(InvalidInput, match="rows.indices"):
+    with pytest.raises(InvalidInput, match=r"rows\.indices"):
         shapes.from_index_maps(50, [{50: 1.0}])
-    with pytest.raises(InvalidInput, match="rows.values"):
+    with pytest.raises(InvalidInput, match=r"rows\.values"):
         shapes.from_index_maps(50, [{5: -1.0}])
 
 
