@@ -11,6 +11,7 @@ only file that reads the environment.
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -129,6 +130,17 @@ class Config:
     limits: Limits = field(default_factory=Limits)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     index: IndexConfig = field(default_factory=IndexConfig)
+
+    def to_toml(self) -> str:
+        """The configuration as a file that `load_config` reads back to the same."""
+        sections = []
+        for section in fields(self):
+            values = getattr(self, section.name)
+            lines = [
+                f"{each.name} = {json.dumps(getattr(values, each.name))}" for each in fields(values)
+            ]
+            sections.append("\n".join([f"[{section.name}]", *lines]))
+        return "\n\n".join(sections) + "\n"
 
 
 _SECTIONS: dict[str, type[Any]] = {

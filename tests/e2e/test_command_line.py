@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from tests.conftest import SPLADED, ServerProcess
 
 
@@ -85,9 +86,13 @@ def test_a_bad_line_is_named_by_its_number(
 ) -> None:
     file = tmp_path / "docs.jsonl"
     file.write_text('{"id": "ok", "text": "fine"}\n' + line + "\n")
-    said = run("index", "add", "lines-bad", str(file), "--batch", "1", *added, code=2).stderr
+    said = run("index", "add", "lines-bad", str(file), *added, code=2).stderr
     assert words in said
-    assert "1 documents were added before the error" in said
+    assert "documents were added before the error" in said
+    done = run("index", "add", "lines-bad", str(file), "--skip-bad", "--json", *added, code=2)
+    assert words in done.stderr
+    assert json.loads(done.stdout)["refused"] == 1
+    assert json.loads(done.stdout)["added"] == 1
 
 
 def test_errors_are_one_line_with_a_code_for_scripts(added: list[str]) -> None:
@@ -98,3 +103,49 @@ def test_errors_are_one_line_with_a_code_for_scripts(added: list[str]) -> None:
     assert "GRPC_UNAVAILABLE" in run("info", "--target", "127.0.0.1:9", code=3).stderr
     assert "docs.jsonl" in run("encode", "nowhere/docs.jsonl", code=2).stderr
     assert "one of them" in run("encode", code=2).stderr
+
+
+def test_a_document_that_the_server_refuses_is_named_by_its_line(
+    added: list[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "docs.jsonl"
+    file.write_text('{"id": "ok", "text": "fine"}\n\n{"id": "blank", "text": " "}\n')
+    done = run("index", "add", "lines-refused", str(file), *added, code=2)
+    assert "docs.jsonl:3: documents[1].text is blank" in done.stderr
+    assert done.stdout == "1 documents added, 1 refused; lines-refused holds 1\n"
+
+
+def test_a_data_folder_is_worked_on_without_a_server(tmp_path: Path) -> None:
+    file = tmp_path / "docs.tsv"
+    file.write_text("dog\tHow to train your dog.\nbread\tBread is baked from flour.\n")
+    data = ["--data", str(tmp_path / "data")]
+    assert run("index", "add", "here", str(file), *data).stdout.startswith("2 documents added")
+    said = json.loads(run("search", "here", "dogs", "--json", *data).stdout)
+    assert said["hits"][0]["id"] == "dog"
+    assert "give one of them" in run("info", "--target", "127.0.0.1:1", *data, code=2).stderr
+    (tmp_path / "file").write_text("")
+    refused = run("info", "--data", str(tmp_path / "file" / "x"), code=3).stderr
+    assert refused.startswith("spladed: ")
+
+
+def test_terms_show_what_a_text_expands_to(added: list[str]) -> None:
+    said = run("terms", "canine agility").stdout
+    assert "##ility" in said
+    assert "█" in said
+    shown = json.loads(run("terms", "canine agility", "--json", *added).stdout)["terms"]
+    assert {"dog", "dogs"} & {term["token"] for term in shown if not term["own"]}
+    assert "canine" in {term["token"] for term in shown if term["own"]}
+    assert [term["weight"] for term in shown] == sorted(
+        (term["weight"] for term in shown), reverse=True
+    )
+
+
+def test_config_prints_what_a_server_would_take(tmp_path: Path) -> None:
+    file = tmp_path / "spladed.toml"
+    file.write_text("[encoder]\nthreads = 3\n")
+    said = run("config", "--config", str(file)).stdout
+    assert "threads = 3" in said
+    file.write_text(said)
+    assert run("config", "--config", str(file)).stdout == said
+    file.write_text("[encoder]\nthread = 3\n")
+    assert "expected one of device" in run("config", "--config", str(file), code=2).stderr

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.conftest import SPLADED, ServerProcess
 
 import spladed
 from spladed.client.client import Client
 from spladed.client.values import Document
 from spladed.errors import Corrupt, Mismatch
+from tests.conftest import SPLADED, ServerProcess
 
 Start = Callable[..., ServerProcess]
 

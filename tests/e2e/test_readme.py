@@ -7,11 +7,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from tests.conftest import ServerProcess
 
 from spladed.client.client import Client
 from spladed.client.values import Document
 from spladed.config import load_config
+from tests.conftest import ServerProcess
 
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 

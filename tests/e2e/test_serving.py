@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from tests.conftest import ServerProcess
 
 import spladed
 from spladed.bundle import Bundle
 from spladed.client.client import Client
 from spladed.client.values import Document
 from spladed.sparse import SparseBatch
+from tests.conftest import ServerProcess
 
 FOX = [
     Document("quick", "The quick brown fox jumps over the lazy dog."),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TypeVar
 
 import numpy as np
 from google.protobuf import json_format
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +23,8 @@ from spladed.sparse import SparseBatch
 from spladed.v1 import encoder_pb2
 
 __all__ = [
+    "added_json",
+    "counting",
     "explanation_json",
     "hits_json",
     "info_json",
@@ -29,14 +33,17 @@ __all__ = [
     "print_hits",
     "print_info",
     "print_rows",
+    "print_terms",
     "progress_line",
     "rows_json",
+    "terms_json",
     "track",
 ]
 
 _OUT = Console()
 _ERR = Console(stderr=True)
 _SHOWN_TERMS = 12
+_BAR = 32  # characters of the longest bar
 _SHOWN_WORDS = 6
 
 T = TypeVar("T")
@@ -55,6 +62,49 @@ def track(batches: Iterable[Sequence[T]], total: int | None) -> Iterator[Sequenc
 def progress_line(message: str) -> None:
     """One line on stderr."""
     _ERR.print(message, highlight=False)
+
+
+@contextmanager
+def counting(total: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar of documents on stderr, if that is a terminal; call it with the count so far."""
+    columns = (
+        BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=_ERR, disable=not _ERR.is_terminal) as progress:
+        task = progress.add_task("", total=total, rate="")
+        started = time.monotonic()
+
+        def show(so_far: int) -> None:
+            rate = so_far / max(time.monotonic() - started, 1e-9)
+            progress.update(task, completed=so_far, rate=f"{rate:.0f} documents/s")
+
+        yield show
+
+
+def print_terms(
+    text: str, ranked: Sequence[tuple[str, float]], own: Collection[str], total: int
+) -> None:
+    """A bar for each term, heaviest first; the text's own tokens carry a star."""
+    _OUT.print(Text(text, "bold"), f"({total} terms)")
+    widest = max((len(token) for token, _ in ranked), default=0)
+    most = max((weight for _, weight in ranked), default=1.0)
+    for token, weight in ranked:
+        star = "*" if token in own else " "
+        bar = "█" * max(1, round(_BAR * weight / most))
+        _line(Text(f"{star} {token:<{widest}}  {weight:6.3f}  ").append(bar, "green"))
+
+
+def terms_json(text: str, ranked: Sequence[tuple[str, float]], own: Collection[str]) -> str:
+    """One JSON line: the text and its terms, heaviest first."""
+    terms = [{"token": token, "weight": weight, "own": token in own} for token, weight in ranked]
+    return json.dumps({"text": text, "terms": terms}, ensure_ascii=False)
+
+
+def added_json(collection: str, added: int, refused: int, total: int) -> str:
+    """One JSON line: what was added to a collection."""
+    return json.dumps(
+        {"collection": collection, "added": added, "refused": refused, "documents": total}
+    )
 
 
 def print_rows(documents: Sequence[Document], rows: SparseBatch, vocabulary: Sequence[str]) -> None:
@@ -108,7 +158,7 @@ def print_explanation(query: str, explanation: Explanation) -> None:
             f"{term.query_weight:.3f}",
             f"{term.document_weight:.3f}",
             f"{term.contribution:.3f}",
-            "█" * round(24 * term.contribution / most),
+            "█" * round(_BAR * term.contribution / most),
         )
     _OUT.print(table)
 
@@ -119,12 +169,11 @@ def explanation_json(explanation: Explanation) -> str:
 
 
 def print_info(
-    target: str,
     info: encoder_pb2.GetInfoResponse,
     collections: Sequence[CollectionDescription],
 ) -> None:
     """The server's bundles and collections."""
-    _OUT.print(f"spladed {info.version} at {target}", highlight=False)
+    _OUT.print(f"spladed {info.version}", highlight=False)
     bundles = Table("bundle", "source", "licence", "precision", "terms", "lengths q/d", "space")
     for each in info.bundles:
         lengths = f"{each.query_max_length}/{each.document_max_length}"

@@ -1,0 +1,42 @@
+"""`spladed export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from spladed.cli import show
+from spladed.errors import Mismatch
+
+__all__ = ["export"]
+
+
+def export(
+    source: Annotated[str, typer.Argument(help="Hub id, checkpoint folder, or ONNX folder.")],
+    out: Annotated[Path, typer.Argument(help="Bundle folder to make.")],
+    precision: Annotated[Literal["fp32", "int8"], typer.Option(help="Of the weights.")] = "fp32",
+    target: Annotated[Literal["cpu"], typer.Option(help="What the graph is made for.")] = "cpu",
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the hub.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")] = False,
+) -> None:
+    """Turn a SPLADE checkpoint into a verified bundle (needs 'spladed[export]')."""
+    try:
+        from spladed_export.export import export as run
+    except ModuleNotFoundError as error:
+        raise Mismatch(
+            f"export needs {error.name}: pip install 'spladed[export]' in an environment of "
+            "its own",
+            reason="EXTRA_MISSING",
+        ) from error
+    bundle = run(
+        source,
+        out,
+        precision=precision,
+        target=target,
+        revision=revision,
+        force=force,
+        progress=show.progress_line,
+    )
+    show.print_bundle(bundle.manifest, str(bundle.path))

@@ -1,0 +1,20 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+__all__ = ["AsJson", "CollectionName", "Data", "Kind", "Target", "Timeout"]
+
+Kind = Literal["query", "document"]
+
+Target = Annotated[
+    str,
+    typer.Option("--target", envvar="SPLADED_TARGET", help="HOST:PORT [default: 127.0.0.1:50051]"),
+]
+Data = Annotated[str, typer.Option("--data", help="Work on this folder, with no server running.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON lines for scripts, no tables.")]
+Timeout = Annotated[float, typer.Option("--timeout", help="Seconds a call may take.")]
+CollectionName = Annotated[str, typer.Argument(help="Name of the collection.")]

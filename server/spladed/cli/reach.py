@@ -1,0 +1,76 @@
+"""The server that a command talks to: a running one, or its own over a data folder.
+
+With --data a command starts a server of its own on the loopback and ends it afterwards, so
+that there is one way to every collection, whoever serves it.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+from spladed.client.client import Client
+from spladed.errors import InvalidInput
+
+__all__ = ["local_server", "reach"]
+
+DEFAULT_TARGET = "127.0.0.1:50051"
+_MAIN = "from spladed.cli import main; main()"
+_POLL_SECONDS = 0.02
+
+
+@contextmanager
+def reach(target: str, data: str, timeout_seconds: float) -> Iterator[Client]:
+    """A client of the target, or of a server over `data` that lives as long as this block.
+
+    Raises InvalidInput when both are given.
+    """
+    if target and data:
+        raise InvalidInput(
+            "--target and --data are both given (or SPLADED_TARGET is set); give one of them",
+            reason="USAGE",
+            field="target",
+        )
+    if not data:
+        with Client(target or DEFAULT_TARGET, timeout_seconds=timeout_seconds) as client:
+            yield client
+        return
+    with local_server(data) as local, Client(local, timeout_seconds=timeout_seconds) as client:
+        yield client
+
+
+@contextmanager
+def local_server(data: str, *options: str) -> Iterator[str]:
+    """A server over a folder, on a free port of the loopback; gives its target.
+
+    One that does not start ends the command with the server's own words and exit code.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        port_file, log = Path(scratch, "port"), Path(scratch, "log")
+        command = [sys.executable, "-c", _MAIN, "serve", "--listen=127.0.0.1:0", *options]
+        with log.open("wb") as said:
+            process = subprocess.Popen(
+                [*command, f"--data={data}", f"--port-file={port_file}"], stderr=said
+            )
+        try:
+            yield f"127.0.0.1:{_wait(process, port_file, log)}"
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes], port_file: Path, log: Path) -> str:
+    while not port_file.exists():
+        if (code := process.poll()) is not None:
+            typer.echo(log.read_text("utf-8", "replace").strip(), err=True)
+            raise typer.Exit(code or 1)
+        time.sleep(_POLL_SECONDS)
+    return port_file.read_text("ascii").strip()
