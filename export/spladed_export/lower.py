@@ -10,7 +10,9 @@ the built-in model the neighbours of a text move its weights by up to 0.27. Here
   taken on them and only [B, V] is ever scaled;
 - word embeddings are int8 with one scale a row.
 
-LayerNorm, softmax, the products inside attention, bias, relu and log stay fp32.
+LayerNorm, softmax, the products inside attention, bias, relu and log stay fp32, and so does
+the last MatMul before the decoder (the masked-LM transform): its rounding goes into every
+term. On the built-in model that alone lifts the overlap with fp32 from 0.968 to 0.979.
 """
 
 from __future__ import annotations
@@ -75,7 +77,7 @@ def _scaled_maximum(nodes: Nodes, hidden: str, lm: MaskedLM, scale: float) -> st
     one = nodes.constant("axis_1", [1], np.int64)
     zero_point = nodes.constant("zero_point", _ZERO_POINT, np.uint8)
     step = nodes.constant("scale", scale, np.float32)
-    weights, channels = _per_channel(lm.decoder)
+    weights, channels = _for_products(lm.decoder)
     tokens = nodes.op("QuantizeLinear", hidden, step, zero_point)
     parts = []
     for number, (start, stop) in enumerate(blocks(lm.decoder.shape[1])):
@@ -89,10 +91,11 @@ def _scaled_maximum(nodes: Nodes, hidden: str, lm: MaskedLM, scale: float) -> st
 def _quantise_encoder(graph: onnx.GraphProto, vocabulary_size: int) -> None:
     """Replaces the encoder's MatMuls by constants and its word embeddings, in place."""
     known = initializers(graph)
+    products = [node.output[0] for node in graph.node if _is_product(node, known)]
     nodes = Nodes("/int8")
     shared: dict[str, tuple[str, str]] = {}  # input -> (uint8 tokens, their scales)
     for node in graph.node:
-        if node.op_type == "MatMul" and node.input[1] in known:
+        if node.output and node.output[0] in products[:-1]:
             _quantise_matmul(nodes, node, numpy_helper.to_array(known[node.input[1]]), shared)
         elif node.op_type == "Gather" and _rows(known, node.input[0]) == vocabulary_size:
             _quantise_gather(nodes, node, numpy_helper.to_array(known[node.input[0]]))
@@ -104,13 +107,18 @@ def _quantise_encoder(graph: onnx.GraphProto, vocabulary_size: int) -> None:
     graph.initializer.extend(nodes.initializers)
 
 
+def _is_product(node: onnx.NodeProto, known: dict[str, onnx.TensorProto]) -> bool:
+    """Whether the node multiplies by constants; attention's own products do not."""
+    return node.op_type == "MatMul" and node.input[1] in known
+
+
 def _quantise_matmul(
     nodes: Nodes, node: onnx.NodeProto, weights: np.ndarray, shared: dict[str, tuple[str, str]]
 ) -> None:
     if node.input[0] not in shared:
         shared[node.input[0]] = _per_token(nodes, node.input[0], weights.shape[0])
     tokens, scales = shared[node.input[0]]
-    quantised, channels = _per_channel(weights)
+    quantised, channels = _for_products(weights)
     product = nodes.op(
         "MatMulIntegerToFloat",
         tokens,
@@ -155,10 +163,28 @@ def _batch_shape(nodes: Nodes) -> str:
 
 
 def _per_channel(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """int8 [H, N] and float32 scales [N], one a column; a column of zeros has scale 1."""
-    scales = np.abs(weights).max(axis=0) / 127
-    scales = np.where(scales > 0, scales, 1).astype(np.float32)
-    return np.rint(weights / scales).clip(-127, 127).astype(np.int8), scales
+    """int8 [K, N] and float32 scales [N], one a column; a column of zeros has scale 1."""
+    return _rounded(weights, np.abs(weights).max(axis=0) / 127)
+
+
+def _for_products(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As `_per_channel`, and exact on every CPU.
+
+    x86 without VNNI multiplies uint8 by int8 with vpmaddubsw, which adds the products of
+    two neighbours along K and saturates at 32,767: 255 x (|a| + |b|) must stay below. So
+    a column's scale also keeps neighbours of one sign to |a| + |b| <= 127 (rounding may
+    add 1). Unbounded, weights of the built-in model moved by up to 0.7 on such CPUs.
+    """
+    first, second = weights[0::2], weights[1::2]
+    same = np.sign(first[: len(second)]) == np.sign(second)
+    pairs = np.where(same, np.abs(first[: len(second)]) + np.abs(second), 0)
+    largest = np.maximum(np.abs(weights).max(axis=0), pairs.max(axis=0, initial=0))
+    return _rounded(weights, largest / 127)
+
+
+def _rounded(weights: np.ndarray, scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    steps = np.where(scales > 0, scales, 1).astype(np.float32)
+    return np.rint(weights / steps).clip(-127, 127).astype(np.int8), steps
 
 
 def _rows(known: dict[str, onnx.TensorProto], name: str) -> int:

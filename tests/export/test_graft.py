@@ -9,7 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from spladed.bundle import Activation, Pooling
+from spladed.bundle import Activation, Bundle, Pooling
 from spladed.errors import Mismatch
 from spladed.ort import Session
 from spladed_export.draft import save_graph
@@ -124,6 +124,19 @@ def test_the_int8_head_is_near_the_formula(tmp_path: Path, vocabulary: int) -> N
     expected = formula(model, ids, mask, head)
     compare(found, expected, 0.2)  # random weights of 8 dimensions leave int8 little to average
     assert np.abs(found - expected[:, : found.shape[1]]).mean() < 0.02
+
+
+def test_int8_products_cannot_saturate_on_older_cpus() -> None:
+    """x86 without VNNI adds two neighbours' uint8 x int8 products in 16 bits."""
+    model = onnx.load(str(Bundle.open("builtin").graph))
+    known = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    products = [node for node in model.graph.node if "MatMulInteger" in node.op_type]
+    assert len(products) == len(blocks(30_522)) + 12  # two layers of six, the transform is fp32
+    for node in products:
+        weights = known[node.input[1]].astype(np.int32)
+        one, other = weights[0::2] * 255, weights[1::2] * 255
+        largest = np.abs(one + other).max()
+        assert max(largest, np.abs(one).max(), np.abs(other).max()) <= 32_767, node.name
 
 
 def test_blocks_cover_the_vocabulary_once() -> None:
