@@ -61,9 +61,9 @@ class Gate:
         return self.run(ids, mask)
 
 
-def submit(engine: Engine, *texts: TokenizedText) -> Future[SparseBatch]:
+def submit(engine: Engine, *texts: TokenizedText, bulk: bool = False) -> Future[SparseBatch]:
     answer: Future[SparseBatch] = Future()
-    engine.submit(texts, "document", answer)
+    engine.submit(texts, "document", answer, bulk=bulk)
     return answer
 
 
@@ -127,18 +127,51 @@ def test_a_full_queue_refuses_at_once_and_names_its_limit() -> None:
     engine.close()
 
 
+def test_bulk_waits_in_line_where_others_are_refused_and_keeps_its_order() -> None:
+    gate = Gate()
+    engine = start(gate, max_waiting_tokens=10)
+    running = submit(engine, text(1))
+    assert gate.entered.acquire(timeout=10)
+    answers = [submit(engine, *[text(number)] * 4, bulk=True) for number in range(2, 8)]
+    assert engine.waiting_tokens == 8, "more than half of the queue is full: bulk stops"
+    single = submit(engine, text(99))
+    assert engine.waiting_tokens == 9, "a single call still finds room"
+    gate.opened.set()
+    for number, answer in enumerate(answers, 2):
+        assert rows_of(answer) == [[number]] * 4
+    assert (rows_of(single), running.done()) == ([[99]], True)
+    engine.close()
+
+
+def test_bulk_that_nobody_waits_for_leaves_the_line() -> None:
+    gate = Gate()
+    engine = start(gate, max_waiting_tokens=10)
+    submit(engine, text(1))
+    assert gate.entered.acquire(timeout=10)
+    gone = [submit(engine, *[text(2)] * 8, bulk=True) for _ in range(50)]
+    assert all(each.cancel() for each in gone)
+    last = submit(engine, text(3), bulk=True)
+    assert len(engine._line) <= 1
+    gate.opened.set()
+    assert rows_of(last) == [[3]]
+    assert gate.rows <= 1 + 8 + 1, "but for the first, which had entered, none was run"
+    engine.close()
+
+
 def test_closing_answers_whatever_still_waits() -> None:
     gate = Gate()
     engine = start(gate)
     running = submit(engine, text(1))
     assert gate.entered.acquire(timeout=10)
     waiting = submit(engine, text(2))
+    in_line = [submit(engine, *[text(3)] * 600, bulk=True) for _ in range(2)]
     closing = threading.Thread(target=engine.close)
     closing.start()
     gate.opened.set()
     closing.join(10)
     assert rows_of(running) == [[1]]
-    with pytest.raises(Unavailable):
-        waiting.result(10)
+    for each in (waiting, *in_line):
+        with pytest.raises(Unavailable):
+            each.result(10)
     with pytest.raises(Unavailable):
         submit(engine, text(3))

@@ -73,6 +73,8 @@ class ChunkStream(Generic[T]):
         raises, it ends every task that it started and waits for their ends.
         """
         reading = asyncio.create_task(self._read_all())
+        # A callback: a task that is cancelled before its first step runs no `finally`.
+        reading.add_done_callback(lambda _: self._answers.put_nowait(None))
         streams.add(reading)
         try:
             while (answering := await self._answers.get()) is not None:
@@ -84,15 +86,12 @@ class ChunkStream(Generic[T]):
             await _ended((reading, *self._answering))
 
     async def _read_all(self) -> None:
-        try:
-            while True:
-                await self._room.acquire()
-                chunk = await self._read()
-                if chunk is None:
-                    return
-                self._start(chunk)
-        finally:
-            self._answers.put_nowait(None)
+        while True:
+            await self._room.acquire()
+            chunk = await self._read()
+            if chunk is None:
+                return
+            self._start(chunk)
 
     def _start(self, chunk: T) -> None:
         answering = asyncio.create_task(self._answer(chunk))
