@@ -8,6 +8,8 @@
 #   make protos        generate server/spladed/v1 from protos/
 #   make builtin       make the built-in bundle anew from models/spladed-tiny-en
 #   make goldens       make the exporter's goldens anew
+#   make screens       make the README's screens anew
+#   make model-card    measure both checkpoints and write the model card's tables
 #   make bench         the benchmarks, into bench/results
 #   make wheel         dist/*.whl, proven in empty environments
 
@@ -20,7 +22,8 @@ BUF    := node_modules/.bin/buf
 BASELINE := tests/contract/baseline.binpb
 PIP    := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-export test-floors check protos protos-check builtin goldens bench wheel clean
+.PHONY: demo test test-export test-floors check protos protos-check builtin goldens \
+        screens model-card bench wheel clean
 
 demo: $(SERVER)/ready
 	$(SERVER)/bin/python demo/demo.py
@@ -61,6 +64,9 @@ builtin: $(EXPORT)/ready
 goldens: $(EXPORT)/ready
 	$(EXPORT)/bin/python -m spladed_export.goldens
 
+screens: $(SERVER)/ready-dev
+	$(SERVER)/bin/python tools/screens.py write
+
 bench: $(EXPORT)/ready
 	$(EXPORT)/bin/python bench/head_memory.py
 
@@ -78,7 +84,7 @@ $(SERVER)/ready: pyproject.toml constraints/server.txt
 	touch $@
 
 $(SERVER)/ready-dev: $(SERVER)/ready
-	$(SERVER)/bin/python $(PIP) -c constraints/server.txt -e '.[server,dev]'
+	$(SERVER)/bin/python $(PIP) -c constraints/server.txt -e '.[server,jobs,dev]'
 	touch $@
 
 # torch first and pinned: an open range would pull a CUDA build of several gigabytes.

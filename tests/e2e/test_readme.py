@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from spladed.client.client import Client
-from spladed.client.values import Document
 from spladed.config import load_config
 from tests.conftest import ServerProcess
 
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
 
 
 def blocks(language: str) -> list[str]:
@@ -36,11 +37,8 @@ def test_the_configuration_is_one_the_server_takes(tmp_path: Path) -> None:
             assert getattr(getattr(config, section), key) == value
 
 
-def test_the_tutorials_scores_are_those_shown(client: Client) -> None:
-    shown = README.split("fox and dog agility\n", 1)[1].split("```")[0]
-    hits = re.findall(r"^ +(\d+\.\d\d)  (\w+)\n +(.+)$", shown, re.MULTILINE)
-    assert len(hits) == 4
-    client.create_collection("readme")
-    client.upsert("readme", [Document(name, text) for _, name, text in hits])
-    found = client.search("readme", texts=["fox and dog agility"]).hits[0]
-    assert [(f"{hit.score:.2f}", hit.id) for hit in found] == [hit[:2] for hit in hits]
+def test_the_screens_are_what_the_commands_print() -> None:
+    pytest.importorskip("ir_measures", reason="the screen of eval needs spladed[jobs]")
+    screens = [sys.executable, str(ROOT / "tools" / "screens.py"), "check"]
+    done = subprocess.run(screens, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr

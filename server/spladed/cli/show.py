@@ -43,7 +43,7 @@ __all__ = [
 _OUT = Console()
 _ERR = Console(stderr=True)
 _SHOWN_TERMS = 12
-_BAR = 32  # characters of the longest bar
+_BAR = 20  # characters of the longest bar: what an 80-column table of terms leaves
 _SHOWN_WORDS = 6
 
 T = TypeVar("T")
