@@ -8,12 +8,12 @@ from typing import Any
 import grpc
 import pytest
 from google.rpc import status_pb2
-from tests.conftest import ServerProcess
 
 from spladed import errors
 from spladed.rpc.status import from_call, from_status
 from spladed.v1 import admin_pb2_grpc, encoder_pb2_grpc, index_pb2_grpc
 from spladed.v1 import index_pb2 as pb
+from tests.conftest import ServerProcess
 
 SECONDS = 60
 

@@ -9,7 +9,6 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from tests.conftest import ServerProcess
 
 from spladed import errors
 from spladed.client.client import Client
@@ -17,6 +16,7 @@ from spladed.client.values import Document
 from spladed.rpc.status import from_call
 from spladed.sparse import SparseBatch
 from spladed.v1 import encoder_pb2, index_pb2, sparse_pb2
+from tests.conftest import ServerProcess
 
 V = 30_522
 

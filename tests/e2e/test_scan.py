@@ -10,13 +10,13 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf import struct_pb2
-from tests.conftest import ServerProcess
-from tests.e2e.stubs import SECONDS, Stubs, ended, ids_of
 
 from spladed import errors
 from spladed.rpc.status import from_call
 from spladed.v1 import index_pb2 as pb
 from spladed.v1 import sparse_pb2
+from tests.conftest import ServerProcess
+from tests.e2e.stubs import SECONDS, Stubs, ended, ids_of
 
 Start = Callable[..., ServerProcess]
 V = 50
