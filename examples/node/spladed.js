@@ -29,6 +29,10 @@ const SERVICE_CONFIG = readFileSync(here('../../docs/service-config.json'), 'utf
 
 const CHANNEL_OPTIONS = {
   'grpc.service_config': SERVICE_CONFIG,
+  // A request is kept to be sent again only up to this size, 1 MiB if nothing is said; this
+  // is the server's max_request_bytes.
+  'grpc.per_rpc_retry_buffer_size': 16 * 1024 * 1024,
+  'grpc.retry_buffer_size': 64 * 1024 * 1024,
   // A restarted server is back within seconds; gRPC's own default waits up to 120.
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 2_000,

@@ -106,3 +106,17 @@ def test_grpc_takes_it(method: str, repeated: bool) -> None:
             with pytest.raises(grpc.RpcError, match="away"):
                 call(b"", timeout=10)
     assert away.calls == {method: 3 if repeated else 1}
+
+
+@pytest.mark.parametrize(("buffer", "calls"), [(None, 1), (16 << 20, 3)])
+def test_a_large_request_is_repeated_only_by_a_channel_that_keeps_it(
+    buffer: int | None, calls: int
+) -> None:
+    away, method = Away(failures=2), "/spladed.v1.Index/Upsert"
+    options: list[tuple[str, Any]] = [("grpc.service_config", TEXT)]
+    if buffer:
+        options.append(("grpc.per_rpc_retry_buffer_size", buffer))
+    with serving(away) as target, grpc.insecure_channel(target, options) as channel:
+        future = channel.unary_unary(method).future(bytes(1_000_000), timeout=10)
+        assert (future.code() is grpc.StatusCode.OK) == bool(buffer)
+    assert away.calls == {method: calls}
