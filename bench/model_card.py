@@ -68,6 +68,7 @@ def fill(path: Path, options: argparse.Namespace) -> None:
     results = json.loads(path.read_text()) if options.resume and path.is_file() else {"rows": []}
     results["machine"], results["versions"] = machine() | {"date": now()}, versions()
     for (name, precision), encoder in bundles_of(options):
+        drop_stale(results["rows"], name, precision, encoder)
         for folder in (options.data / each for each in sets_of(options, precision)):
             if is_measured(results, folder.name, encoder):
                 continue
@@ -181,6 +182,16 @@ def sized(side: Side) -> dict[str, Any]:
 def is_measured(results: dict[str, Any], dataset: str, encoder: Encoder) -> bool:
     found = {(row["dataset"], row["bundle_id"]) for row in results["rows"]}
     return (dataset, encoder.bundle.manifest.bundle_id) in found
+
+
+def drop_stale(rows: list[dict[str, Any]], name: str, precision: str, encoder: Encoder) -> None:
+    """A table never mixes two exports of one checkpoint: rows of an earlier one go."""
+    current = encoder.bundle.manifest.bundle_id
+    rows[:] = [
+        row
+        for row in rows
+        if (row["bundle"], row["precision"]) != (name, precision) or row["bundle_id"] == current
+    ]
 
 
 def replace_row(rows: list[dict[str, Any]], row: dict[str, Any]) -> None:

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from spladed.bundle import Bundle
+
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "bench" / "results" / "model_card.json"
+BUILTIN = ("spladed-tiny-en", "int8")
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +42,11 @@ def test_every_row_has_its_commit_and_its_bundle() -> None:
     for row in json.loads(RESULTS.read_text())["rows"]:
         assert row["commit"]
         assert row["bundle"] == "BM25" or row["bundle_id"].startswith("bu-")
+
+
+def test_no_table_mixes_two_exports_of_one_checkpoint() -> None:
+    rows = json.loads(RESULTS.read_text())["rows"]
+    exports = {(row["bundle"], row["precision"], row["bundle_id"]) for row in rows}
+    assert len(exports) == len({(bundle, precision) for bundle, precision, _ in exports})
+    builtin = {id for bundle, precision, id in exports if (bundle, precision) == BUILTIN}
+    assert builtin == {Bundle.open("builtin").manifest.bundle_id}
