@@ -5,22 +5,44 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 import grpc from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
+import { fromJSON } from '@grpc/proto-loader';
+import protobuf from 'protobufjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-const contract = grpc.loadPackageDefinition(
-  loadSync(
-    ['spladed/v1/encoder.proto', 'spladed/v1/index.proto', 'google/rpc/error_details.proto'],
-    {
-      includeDirs: [here('../../protos'), here('protos')],
-      keepCase: true, // the field names of the contract, not camelCase
-      longs: String, // generations are 64 bits, more than a JavaScript number holds
-      enums: String,
-      defaults: true,
-      oneofs: true,
+// What errors carry, as google/rpc/status.proto (which the contract imports) and
+// error_details.proto have it on the wire; npm packages with those files weigh 37 MB and more.
+const GOOGLE_RPC = 'google/rpc/status.proto';
+protobuf.common(
+  GOOGLE_RPC,
+  messages({
+    Status: {
+      code: { type: 'int32', id: 1 },
+      message: { type: 'string', id: 2 },
+      details: { rule: 'repeated', type: 'Packed', id: 3 },
     },
-  ),
+    Packed: { type_url: { type: 'string', id: 1 }, value: { type: 'bytes', id: 2 } },
+    ErrorInfo: { reason: { type: 'string', id: 1 }, domain: { type: 'string', id: 2 } },
+    RetryInfo: { retry_delay: { type: 'Span', id: 1 } },
+    Span: { seconds: { type: 'int64', id: 1 }, nanos: { type: 'int32', id: 2 } },
+    BadRequest: { field_violations: { rule: 'repeated', type: 'FieldViolation', id: 1 } },
+    FieldViolation: { field: { type: 'string', id: 1 }, description: { type: 'string', id: 2 } },
+  }),
+);
+
+const root = new protobuf.Root();
+root.resolvePath = (_, target) => (target === GOOGLE_RPC ? target : here(`../../protos/${target}`));
+root.loadSync(['spladed/v1/encoder.proto', 'spladed/v1/index.proto'], {
+  keepCase: true, // the field names of the contract, not camelCase
+});
+const contract = grpc.loadPackageDefinition(
+  fromJSON(root.toJSON(), {
+    keepCase: true,
+    longs: String, // generations are 64 bits, more than a JavaScript number holds
+    enums: String,
+    defaults: true,
+    oneofs: true,
+  }),
 );
 const { rpc } = contract.google;
 
@@ -85,6 +107,14 @@ function promising(client, seconds) {
       );
     });
   return new Proxy(client, { get: (_, method) => call(method) });
+}
+
+/** Messages of google.rpc as the nested objects that protobufjs takes. */
+function messages(fields) {
+  const nested = Object.fromEntries(
+    Object.entries(fields).map(([name, own]) => [name, { fields: own }]),
+  );
+  return { nested: { google: { nested: { rpc: { nested } } } } };
 }
 
 /** What the trailer `grpc-status-details-bin` tells: a google.rpc.Status of packed messages. */

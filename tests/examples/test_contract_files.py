@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from google.protobuf.descriptor_pb2 import (
-    DescriptorProto,
-    FileDescriptorProto,
-    FileDescriptorSet,
-)
-from google.rpc import error_details_pb2, status_pb2
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.rpc import status_pb2
 
 from spladed.v1 import admin_pb2, encoder_pb2, index_pb2, sparse_pb2
 
 ROOT = Path(__file__).parents[2]
 PROTOS = ROOT / "protos"
-GOOGLE = ROOT / "examples/node/protos"
+GOOGLE = Path(status_pb2.__file__).parents[2]  # googleapis-common-protos carries the files
 FILES = sorted(str(file.relative_to(PROTOS)) for file in PROTOS.rglob("*.proto"))
 
 
@@ -57,24 +52,3 @@ def test_every_file_names_its_package_in_go_and_java() -> None:
         assert options.java_multiple_files
     outer = [module.DESCRIPTOR.GetOptions().java_outer_classname for module in modules]
     assert outer == ["AdminProto", "EncoderProto", "IndexProto", "SparseProto"]
-
-
-def test_the_examples_google_files_are_those_of_the_registry(tmp_path: Path) -> None:
-    """They are copies: the npm packages that ship them weigh 37 MB and more."""
-    copies = described(tmp_path, ["google/rpc/status.proto", "google/rpc/error_details.proto"])
-    for module in (status_pb2, error_details_pb2):
-        theirs = FileDescriptorProto()
-        module.DESCRIPTOR.CopyToProto(theirs)
-        assert fields(copies[module.DESCRIPTOR.name].message_type) == fields(theirs.message_type)
-
-
-def fields(messages: Iterable[DescriptorProto]) -> list[tuple[object, ...]]:
-    """What is on the wire: names, numbers and types; compilers differ in the rest."""
-    return [
-        (
-            message.name,
-            [(each.name, each.number, each.label, each.type) for each in message.field],
-            fields(message.nested_type),
-        )
-        for message in messages
-    ]

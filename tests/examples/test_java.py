@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from google.rpc import status_pb2
 
 from tests.conftest import ServerProcess
 
@@ -46,7 +47,7 @@ def class_path(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def generate(sources: Path) -> None:
-    ours, google = ROOT / "protos", ROOT / "examples/node/protos"
+    ours, google = ROOT / "protos", Path(status_pb2.__file__).parents[2]
     command = [
         "protoc",
         f"-I{ours}",
@@ -54,7 +55,8 @@ def generate(sources: Path) -> None:
         f"--plugin=protoc-gen-grpc-java={shutil.which('grpc_java_plugin')}",
         f"--java_out={sources}",
         f"--grpc-java_out={sources}",
-        *map(str, [*ours.rglob("*.proto"), *google.rglob("*.proto")]),
+        *map(str, ours.rglob("*.proto")),
+        *(f"google/rpc/{name}.proto" for name in ("status", "error_details")),
     ]
     subprocess.run(command, check=True)
 

@@ -94,6 +94,7 @@ def test_a_batch_that_fails_answers_its_callers_and_the_engine_goes_on() -> None
     with pytest.raises(Internal) as caught:
         failed.result(10)
     assert caught.value.reason == "ENGINE_FAILED"
+    assert "secret detail" not in caught.value.message
     assert rows_of(submit(engine, text(14))) == [[14]]
     engine.close()
 

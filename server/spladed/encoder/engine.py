@@ -10,6 +10,7 @@ a few chunks in flight, and stops reading.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -30,6 +31,8 @@ __all__ = ["Answer", "Engine", "run_rows"]
 # enough for single documents behind them to come soon. Never more than half of it, so that
 # bulk alone gets nobody refused.
 _BULK_BATCHES = 8
+
+_LOG = logging.getLogger("spladed.encoder")
 
 Runs = Callable[[np.ndarray, np.ndarray], SparseBatch]
 
@@ -246,6 +249,9 @@ def _fail(requests: Sequence[_Request], error: SpladedError) -> None:
 def _as_error(error: Exception) -> SpladedError:
     if isinstance(error, SpladedError):
         return error
-    wrapped = Internal(f"this is a bug: the engine raised {error!r}", reason="ENGINE_FAILED")
-    wrapped.__cause__ = error
-    return wrapped
+    # The cause may quote a caller's text or a path: it is for the log, not for the wire.
+    _LOG.error("this is a bug: a batch failed", exc_info=error)
+    return Internal(
+        "this is a bug in spladed: a batch failed; the server's log has the cause",
+        reason="ENGINE_FAILED",
+    )
