@@ -10,6 +10,7 @@
 #   make goldens       make the exporter's goldens anew
 #   make screens       make the README's screens anew
 #   make model-card    measure both checkpoints and write the model card's tables
+#   make bench-quality int8 against fp32 on judged sets
 #   make bench         the benchmarks, into bench/results
 #   make wheel         dist/*.whl, proven in empty environments
 
@@ -23,7 +24,7 @@ BASELINE := tests/contract/baseline.binpb
 PIP    := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test test-export test-floors check protos protos-check builtin goldens \
-        screens model-card bench wheel clean
+        screens model-card bench bench-quality wheel clean
 
 demo: $(SERVER)/ready
 	$(SERVER)/bin/python demo/demo.py
@@ -67,8 +68,18 @@ goldens: $(EXPORT)/ready
 screens: $(SERVER)/ready-dev
 	$(SERVER)/bin/python tools/screens.py write
 
+# DATA: a folder with a folder a judged set; CHECKPOINTS: a folder of SPLADE checkpoints
+model-card: $(SERVER)/ready-dev $(EXPORT)/ready
+	$(SERVER)/bin/python $(PIP) -c constraints/server.txt -e '.[server,bench,dev]'
+	$(SERVER)/bin/python bench/model_card.py $(DATA) --checkpoints $(CHECKPOINTS) \
+	    --exporter $(EXPORT)/bin/spladed --bundles build/bundles
+
 bench: $(EXPORT)/ready
 	$(EXPORT)/bin/python bench/head_memory.py
+	$(EXPORT)/bin/python bench/client_cost.py
+
+bench-quality: $(EXPORT)/ready
+	$(EXPORT)/bin/python bench/quality.py $(DATA)
 
 wheel: $(SERVER)/ready-dev
 	rm -rf dist
@@ -76,7 +87,8 @@ wheel: $(SERVER)/ready-dev
 	$(SERVER)/bin/python tools/wheel.py dist
 
 clean:
-	rm -rf $(SERVER) $(EXPORT) $(PROTOS) $(FLOORS) node_modules build dist
+	rm -rf $(SERVER) $(EXPORT) $(PROTOS) $(FLOORS) node_modules examples/node/node_modules \
+	    build dist
 
 $(SERVER)/ready: pyproject.toml constraints/server.txt
 	$(PYTHON) -m venv $(SERVER)

@@ -153,17 +153,18 @@ def _check_indptr(batch: SparseBatch, field: str) -> None:
 
 
 def _check_indices(batch: SparseBatch, field: str) -> None:
+    if not len(batch.indices):
+        return
     where = f"{field}.indices"
-    outside = (batch.indices < 0) | (batch.indices >= batch.dimension)
-    if outside.any():
+    # As unsigned numbers negative indices are large: one pass judges both ends.
+    if batch.indices.view(np.uint32).max() >= batch.dimension:
+        outside = (batch.indices < 0) | (batch.indices >= batch.dimension)
         _refuse(
             batch, where, outside, batch.indices,
             f"an index from 0 to {batch.dimension - 1}", "VECTOR_INDEX_RANGE",
         )  # fmt: skip
-    if len(batch.indices) < 2:
-        return
-    rises = np.ones(len(batch.indices), bool)
-    rises[1:] = np.diff(batch.indices) > 0
+    rises = np.empty(len(batch.indices), bool)
+    np.greater(batch.indices[1:], batch.indices[:-1], out=rises[1:])
     starts = batch.indptr[:-1]
     rises[starts[starts < len(batch.indices)]] = True
     if not rises.all():
@@ -174,10 +175,11 @@ def _check_indices(batch: SparseBatch, field: str) -> None:
 
 
 def _check_values(batch: SparseBatch, field: str) -> None:
-    wrong = ~((batch.values > 0) & (batch.values <= MAX_WEIGHT))  # NaN fails both comparisons
-    if wrong.any():
+    values = batch.values
+    # NaN comes through min and fails the comparison, as it should.
+    if len(values) and not (values.min() > 0 and values.max() <= MAX_WEIGHT):
         _refuse(
-            batch, f"{field}.values", wrong, batch.values,
+            batch, f"{field}.values", ~((values > 0) & (values <= MAX_WEIGHT)), values,
             f"a finite weight above 0 and at most {MAX_WEIGHT:g}; leave zero weights out",
             "VECTOR_WEIGHT",
         )  # fmt: skip

@@ -94,7 +94,8 @@ def write_batch(batch: SparseBatch) -> Any:
 def read_batch(message: sparse_pb2.SparseBatch, field: str) -> SparseBatch:
     """The batch in a message, every invariant of SparseBatch checked.
 
-    An absent indptr means no rows. Raises InvalidInput naming `field`.
+    An absent indptr means no rows. The arrays of indices and values share the message's
+    memory and are read-only. Raises InvalidInput naming `field`.
     """
     raw = view.SparseBatch.FromString(message.SerializeToString())
     indptr = _array(raw.indptr, "<u4").astype(np.int64)
@@ -103,8 +104,8 @@ def read_batch(message: sparse_pb2.SparseBatch, field: str) -> SparseBatch:
     return SparseBatch(
         message.dimension,
         indptr if len(indptr) else np.zeros(1, np.int64),
-        indices.astype(np.int32),
-        _array(raw.values, "<f4").astype(np.float32),
+        indices.view(np.int32),
+        _array(raw.values, "<f4"),
     ).checked(field)
 
 
@@ -114,9 +115,8 @@ def _array(raw: bytes, dtype: str) -> npt.NDArray[Any]:
 
 def _check_ids(indices: npt.NDArray[np.uint32], field: str) -> None:
     """Ids of 2^31 and above would turn negative as int32: name them as they were sent."""
-    large = np.flatnonzero(indices > 0x7FFFFFFF)
-    if len(large):
-        position = int(large[0])
+    if len(indices) and indices.max() > 0x7FFFFFFF:
+        position = int(np.argmax(indices > 0x7FFFFFFF))
         raise InvalidInput(
             f"{field}.indices[{position}] is {indices[position]}; expected an index below "
             f"{field}.dimension",
