@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spladed.client.outbox import Chunk, ChunkSize, Outbox, cut
@@ -72,6 +72,7 @@ class Server:
                 outbox.answered(chunk.sequence)
 
 
+@settings(max_examples=400)
 @given(items, sizes, st.data())
 def test_whatever_breaks_every_item_arrives_and_the_last_of_a_key_remains(
     work: list[Item], size: ChunkSize, data: st.DataObject

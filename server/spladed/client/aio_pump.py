@@ -76,7 +76,8 @@ class AioPump(Generic[T]):
         if message.WhichOneof("result") == "error":
             self._outbox.refused(message.sequence, from_status(message.error))
             return None
-        return self._outbox.answered(message.sequence), message.response
+        chunk = self._outbox.answered(message.sequence)
+        return None if chunk is None else (chunk, message.response)
 
     async def _send(self, call: Any) -> None:
         """Writes chunks as there is room, until all are answered or the source has failed."""

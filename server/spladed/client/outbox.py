@@ -5,17 +5,18 @@ items is sent again without that item; one whose error will pass is sent again w
 other error ends the work. After a broken stream everything in flight is sent again, in
 order: the calls are idempotent, so what had arrived is only written over by itself.
 
-Order is kept for items that share a key: when a chunk goes out again, items whose key stands
-in a chunk sent after it are left out, since that later one is what must remain.
+Order is kept for items that share a key: when a chunk goes out again, the chunks after it in
+flight that share one of its keys have overtaken it, and go out once more behind it.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import insort
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from spladed.client.retry import is_passing
 from spladed.client.values import Failure
@@ -95,6 +96,7 @@ class Outbox(Generic[T]):
     failures: list[Failure] = field(default_factory=list)
     _ready: deque[Chunk[T]] = field(default_factory=deque)
     _flying: deque[Chunk[T]] = field(default_factory=deque)
+    _overtaken: set[int] = field(default_factory=set)  # sequences in flight
     _closed: bool = False
 
     @property
@@ -132,49 +134,53 @@ class Outbox(Generic[T]):
         self._flying.append(self._ready.popleft())
         return self._flying[-1]
 
-    def answered(self, sequence: int) -> Chunk[T]:
-        """Takes the answered chunk out of flight."""
-        chunk = next(each for each in self._flying if each.sequence == sequence)
-        self._flying.remove(chunk)
+    def answered(self, sequence: int) -> Chunk[T] | None:
+        """Takes the answered chunk out of flight; None if it must go out again."""
+        chunk = self._land(sequence)
+        if sequence in self._overtaken:
+            self._send_again(chunk)
+            return None
         return chunk
 
     def refused(self, sequence: int, error: SpladedError) -> None:
         """Notes an error that answers a chunk; raises it if it ends the work."""
-        chunk = self.answered(sequence)
+        chunk = self._land(sequence)
         bad = _item_at_fault(error, len(chunk.items))
         if bad is not None:
             self.failures.append(Failure(chunk.positions[bad], error))
             del chunk.items[bad], chunk.positions[bad]
         elif not is_passing(error):
             raise error
-        self._send_again(chunk)
+        if chunk.items:
+            self._send_again(chunk)
 
     def broken(self) -> None:
         """Everything in flight is to be sent again, in order, before anything else."""
-        self._ready.extendleft(reversed(self._flying))
+        self._ready = deque(sorted([*self._flying, *self._ready], key=_sequence))
         self._flying.clear()
+        self._overtaken.clear()
+
+    def _land(self, sequence: int) -> Chunk[T]:
+        chunk = next(each for each in self._flying if each.sequence == sequence)
+        self._flying.remove(chunk)
+        return chunk
 
     def _send_again(self, chunk: Chunk[T]) -> None:
-        later = self._keys_after(chunk)
-        kept = [
-            (item, position)
-            for item, position in zip(chunk.items, chunk.positions, strict=True)
-            if self.key is None or self.key(item) not in later
-        ]
-        if kept:
-            items, positions = map(list, zip(*kept, strict=True))
-            self._ready.appendleft(Chunk(chunk.sequence, items, positions))
+        """Puts a chunk back into its place, and marks what must follow it once more."""
+        self._overtaken.discard(chunk.sequence)
+        insort(self._ready, chunk, key=_sequence)
+        if self.key is not None:
+            keys = {self.key(item) for item in chunk.items}
+            self._overtaken.update(
+                later.sequence
+                for later in self._flying
+                if later.sequence > chunk.sequence
+                and not keys.isdisjoint(map(self.key, later.items))
+            )
 
-    def _keys_after(self, chunk: Chunk[T]) -> set[Hashable]:
-        if self.key is None:
-            return set()
-        chunks: Sequence[Chunk[T]] = [*self._flying, *self._ready]
-        return {
-            self.key(item)
-            for each in chunks
-            if each.sequence > chunk.sequence
-            for item in each.items
-        }
+
+def _sequence(chunk: Chunk[Any]) -> int:
+    return chunk.sequence
 
 
 def _item_at_fault(error: SpladedError, count: int) -> int | None:

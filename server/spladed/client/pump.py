@@ -83,14 +83,14 @@ class Pump(Generic[T]):
 
     def _received(self, message: Any) -> Iterator[tuple[Chunk[T], Any]]:
         with self._changed:
+            chunk = None
             if message.WhichOneof("result") == "error":
                 self._outbox.refused(message.sequence, from_status(message.error))
-                pair = None
             else:
-                pair = (self._outbox.answered(message.sequence), message.response)
+                chunk = self._outbox.answered(message.sequence)
             self._changed.notify_all()
-        if pair is not None:
-            yield pair
+        if chunk is not None:
+            yield chunk, message.response
 
     def _requests(self, ended: threading.Event) -> Iterator[Any]:
         """What gRPC's thread sends: chunks as there is room, until all are answered."""
