@@ -10,7 +10,7 @@ import typer
 
 import spladed
 from spladed.cli import show
-from spladed.cli.lines import Format, batches, read_documents, texts_as_documents
+from spladed.cli.lines import Format, batches, count_lines, read_documents, texts_as_documents
 from spladed.cli.options import AsJson, Kind
 from spladed.client.client import Client
 from spladed.errors import InvalidInput
@@ -92,8 +92,11 @@ def encode(
     documents = (
         texts_as_documents(text) if text else (each for _, each in read_documents(file, format))
     )
-    with _encoding(target, bundle) as encoding:
+    total = len(text) if text else count_lines(file)
+    done = 0
+    with _encoding(target, bundle) as encoding, show.counting(total) as bar:
         for part in batches(documents, _BATCH):
+            bar(done := done + len(part))
             rows = encoding.encode([each.text for each in part], kind)
             if as_json:
                 for line in show.rows_json(part, rows):

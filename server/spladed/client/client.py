@@ -62,9 +62,9 @@ class Client:
     api_key:         sent with every call as "authorization: Bearer KEY"
     retry:           how calls that are safe to repeat are repeated
 
-    >>> with Client("127.0.0.1:50051") as client:             # doctest: +SKIP
-    ...     client.create_collection("notes")
-    ...     client.upsert("notes", [Document("1", "How to train your dog for agility.")])
+    >>> with Client(target) as client:  # target = "127.0.0.1:50051"
+    ...     made = client.create_collection("notes")
+    ...     done = client.upsert("notes", [Document("1", "How to train your dog for agility.")])
     ...     client.search("notes", texts=["fox and dog agility"]).hits[0][0].id
     '1'
     """
@@ -236,7 +236,15 @@ class Client:
         min_generation: int = 0,
         timeout_seconds: float | None = None,
     ) -> list[Explanation]:
-        """What each term contributed to the score of each document."""
+        """What each term contributed to the score of each document.
+
+        >>> with Client(target) as client:
+        ...     made = client.create_collection("dogs")
+        ...     done = client.upsert("dogs", [Document("1", "How to train your dog for agility.")])
+        ...     (why,) = client.explain("dogs", "canine agility", ["1"])
+        >>> why.words()[0][0]
+        'agility'
+        """
         return self._call(calls.explain(collection, query, ids, min_generation), timeout_seconds)
 
     def stats(self, collection: str, *, timeout_seconds: float | None = None) -> GetStatsResponse:
@@ -259,6 +267,11 @@ class Client:
 
         Texts are read as the server takes them. A text that is refused has no row and stands
         in a part's `failures`. A broken stream is resumed.
+
+        >>> texts = (f"text number {number}" for number in range(1000))
+        >>> with Client(target) as client:
+        ...     sum(len(part.encoded.vectors) for part in client.encode_many(texts))
+        1000
         """
         options = calls.encode_options(kind, bundle, long_text, max_length)
         stream = encode_stream(texts, options, size or ChunkSize())
@@ -284,6 +297,13 @@ class Client:
 
         vectors:  the rows that documents name by `vector_row`
         progress: called with the number of documents acknowledged so far
+
+        >>> documents = [Document("1", "A fast, agile fox."), Document("2", "")]
+        >>> with Client(target) as client:
+        ...     made = client.create_collection("foxes")
+        ...     done = client.upsert_many("foxes", documents)
+        >>> done.upserted, [failure.position for failure in done.failures]
+        (1, [1])
         """
         options = calls.encode_options(long_text=long_text)
         stream = upsert_stream(collection, documents, vectors, options, size or ChunkSize())
