@@ -68,11 +68,12 @@ goldens: $(EXPORT)/ready
 screens: $(SERVER)/ready-dev
 	$(SERVER)/bin/python tools/screens.py write
 
-# DATA: a folder with a folder a judged set; CHECKPOINTS: a folder of SPLADE checkpoints
+# DATA: a folder with a folder a judged set; CHECKPOINTS: a folder of SPLADE checkpoints;
+# ARGS: --large for the two large sets too, --resume to go on after a run that was cut
 model-card: $(SERVER)/ready-dev $(EXPORT)/ready
 	$(SERVER)/bin/python $(PIP) -c constraints/server.txt -e '.[server,bench,dev]'
 	$(SERVER)/bin/python bench/model_card.py $(DATA) --checkpoints $(CHECKPOINTS) \
-	    --exporter $(EXPORT)/bin/spladed --bundles build/bundles
+	    --exporter $(EXPORT)/bin/spladed --bundles build/bundles $(ARGS)
 
 bench: $(EXPORT)/ready
 	$(EXPORT)/bin/python bench/head_memory.py

@@ -1,10 +1,11 @@
-"""Where a figure was measured: CPU, cores, versions, commit. Every result file holds it."""
+"""Where a figure was measured, which every result file holds, and what it should be."""
 
 from __future__ import annotations
 
 import os
 import platform
 import subprocess
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
@@ -20,6 +21,12 @@ def machine() -> dict[str, object]:
         "versions": {name: _version(name) for name in PACKAGES},
         "commit": _commit(),
     }
+
+
+def target(bench: str, name: str) -> float:
+    """What `bench` wants, from targets.toml."""
+    file = Path(__file__).with_name("targets.toml")
+    return float(tomllib.loads(file.read_text("utf-8"))[bench][name])
 
 
 def _cpu() -> str:

@@ -56,11 +56,11 @@ class ServerProcess:
         return code
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def start_server(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[..., ServerProcess]]:
-    """Starts servers that end with the session, however the tests end."""
+    """Starts servers that end with the module, however its tests end."""
     started: list[ServerProcess] = []
 
     def start(*options: str, data: bool = True) -> ServerProcess:
@@ -74,9 +74,11 @@ def start_server(
 
 
 @pytest.fixture(scope="session")
-def server(start_server: Callable[..., ServerProcess]) -> ServerProcess:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """One server that all tests share; each uses collections of its own."""
-    return start_server()
+    server = ServerProcess(tmp_path_factory.mktemp("server"))
+    yield server
+    server.end(signal.SIGKILL)
 
 
 @pytest.fixture(scope="session")

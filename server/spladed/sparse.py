@@ -134,9 +134,9 @@ def _check_indptr(batch: SparseBatch, field: str) -> None:
             reason="VECTOR_INDPTR",
             field=where,
         )
-    falls = np.flatnonzero(np.diff(batch.indptr) < 0)
-    if len(falls):
-        row = int(falls[0])
+    falls = batch.indptr[1:] < batch.indptr[:-1]
+    if falls.any():
+        row = int(np.argmax(falls))
         raise InvalidInput(
             f"{where} falls at row {row} ({batch.indptr[row]} to {batch.indptr[row + 1]}); "
             "offsets must never fall",
