@@ -66,7 +66,7 @@ def plot(rows: list[dict[str, Any]]) -> None:
     axes.bar_label(bars, fmt="%.2f", padding=3)
     axes.axvline(WANTED, linestyle=":", color="black")
     axes.axvline(1, color="black", linewidth=0.8)
-    axes.set_xlabel("CPU of the client, times a bare grpc call of the same bytes")
+    axes.set_xlabel("client CPU, times a bare grpc call")
     figure.savefig(RESULT.with_suffix(".png"), dpi=110)
 
 
@@ -96,7 +96,7 @@ def encode_case(client: Client, channel: grpc.Channel, texts: int, *, calls: int
         for _ in range(calls):
             client.encode(words)
 
-    return f"Encode, {texts} text(s), per call", calls, bare, ours
+    return f"Encode, {texts} texts, per call", calls, bare, ours
 
 
 def stream_case(client: Client, channel: grpc.Channel, *, documents: int) -> Case:
