@@ -100,7 +100,9 @@ def test_errors_are_one_line_with_a_code_for_scripts(added: list[str]) -> None:
     assert said.startswith("spladed: ")
     assert "nobody" in said
     assert len(said.splitlines()) == 1
-    assert "GRPC_UNAVAILABLE" in run("info", "--target", "127.0.0.1:9", code=3).stderr
+    nobody = run("info", "--target", "127.0.0.1:9", code=3).stderr
+    assert "no server answers at 127.0.0.1:9; start one with" in nobody
+    assert "NO_SERVER" in nobody
     assert "docs.jsonl" in run("encode", "nowhere/docs.jsonl", code=2).stderr
     assert "one of them" in run("encode", code=2).stderr
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import typer
 
 from spladed.client.client import Client
-from spladed.errors import InvalidInput
+from spladed.errors import InvalidInput, Unavailable
 
 __all__ = ["local_server", "reach"]
 
@@ -31,7 +31,7 @@ _POLL_SECONDS = 0.02
 def reach(target: str, data: str, timeout_seconds: float) -> Iterator[Client]:
     """A client of the target, or of a server over `data` that lives as long as this block.
 
-    Raises InvalidInput when both are given.
+    Raises InvalidInput when both are given, Unavailable when no server answers.
     """
     if target and data:
         raise InvalidInput(
@@ -39,12 +39,27 @@ def reach(target: str, data: str, timeout_seconds: float) -> Iterator[Client]:
             reason="USAGE",
             field="target",
         )
-    if not data:
-        with Client(target or DEFAULT_TARGET, timeout_seconds=timeout_seconds) as client:
+    if data:
+        with local_server(data) as local, Client(local, timeout_seconds=timeout_seconds) as client:
             yield client
         return
-    with local_server(data) as local, Client(local, timeout_seconds=timeout_seconds) as client:
-        yield client
+    address = target or DEFAULT_TARGET
+    with Client(address, timeout_seconds=timeout_seconds) as client:
+        try:
+            yield client
+        except Unavailable as error:
+            if error.reason == "GRPC_UNAVAILABLE":  # the words of gRPC, not of a server
+                raise _nobody_there(address, error) from error
+            raise
+
+
+def _nobody_there(address: str, error: Unavailable) -> Unavailable:
+    return Unavailable(
+        f"no server answers at {address}; start one with `spladed serve --data DIR`, name "
+        f"another with --target, or work on a folder with --data ({error.message})",
+        reason="NO_SERVER",
+        field="target",
+    )
 
 
 @contextmanager

@@ -174,14 +174,8 @@ def print_info(
 ) -> None:
     """The server's bundles and collections."""
     _OUT.print(f"spladed {info.version}", highlight=False)
-    bundles = Table("bundle", "source", "licence", "precision", "terms", "lengths q/d", "space")
     for each in info.bundles:
-        lengths = f"{each.query_max_length}/{each.document_max_length}"
-        bundles.add_row(
-            each.name, each.source, each.licence, f"{each.precision}, {each.target}",
-            str(each.dimension), lengths, each.space_id,
-        )  # fmt: skip
-    _OUT.print(bundles)
+        _OUT.print(_bundle_lines(each))
     table = Table("collection", "documents", "generation", "bundle", "weights")
     for collection in collections:
         table.add_row(
@@ -189,6 +183,23 @@ def print_info(
             collection.bundle or "(vectors)", collection.weight_format,
         )  # fmt: skip
     _OUT.print(table if collections else "no collections")
+
+
+def _bundle_lines(bundle: encoder_pb2.BundleInfo) -> Table:
+    lines = Table.grid(padding=(0, 2))
+    names = [bundle.name, *(f"alias {alias}" for alias in bundle.aliases)]
+    licence = bundle.licence or "none stated"
+    for key, value in (
+        ("bundle", ", ".join(names)),
+        ("source", f"{bundle.source} {bundle.commit}".strip() + f", licence: {licence}"),
+        ("model", f"{bundle.architecture}, {bundle.dimension} terms, {bundle.pooling} of tokens"),
+        ("made for", f"{bundle.target}, {bundle.precision}"),
+        ("tokens", f"{bundle.query_max_length} a query, {bundle.document_max_length} a document"),
+        ("space", bundle.space_id),
+        ("id", bundle.bundle_id),
+    ):
+        lines.add_row(key, Text(value, "cyan"))
+    return lines
 
 
 def info_json(

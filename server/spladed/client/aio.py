@@ -1,4 +1,4 @@
-"""The asyncio client: the blocking client's methods by the same names, awaited."""
+"""The asyncio client: the blocking client's methods by the same names, awaited; as long."""
 
 from __future__ import annotations
 

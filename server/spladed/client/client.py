@@ -1,4 +1,4 @@
-"""The blocking client."""
+"""The blocking client. Long, since each call of the contract stands here with its promise."""
 
 from __future__ import annotations
 
