@@ -19,6 +19,8 @@ def export(
     precision: Annotated[Literal["fp32", "int8"], typer.Option(help="Of the weights.")] = "fp32",
     target: Annotated[Literal["cpu"], typer.Option(help="What the graph is made for.")] = "cpu",
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the hub.")] = None,
+    query_max_length: Annotated[int | None, typer.Option(help="Tokens of a query.")] = None,
+    document_max_length: Annotated[int | None, typer.Option(help="Tokens of a document.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")] = False,
 ) -> None:
     """Turn a SPLADE checkpoint into a verified bundle (needs 'spladed[export]')."""
@@ -37,6 +39,8 @@ def export(
         target=target,
         revision=revision,
         force=force,
+        query_max_length=query_max_length,
+        document_max_length=document_max_length,
         progress=show.progress_line,
     )
     show.print_bundle(bundle.manifest, str(bundle.path))
