@@ -114,6 +114,7 @@ def bundles_of(options: argparse.Namespace) -> Iterator[tuple[tuple[str, str], E
             continue
         out = options.bundles / f"{name}-{precision}"
         if not out.is_dir():
+            out.parent.mkdir(parents=True, exist_ok=True)
             source = str(options.checkpoints / name)
             command = [options.exporter, "export", source, str(out), "--precision", precision]
             subprocess.run(command, check=True)
