@@ -8,26 +8,21 @@ a person would expect among its first five hits.
 
 from __future__ import annotations
 
-import signal
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 from corpus import docstrings
 from rich.console import Console
 
 from spladed.cli import show
 from spladed.cli.lines import batches
+from spladed.cli.reach import local_server
 from spladed.client.client import Client
 from spladed.client.values import Document
 
 DOCUMENTS = 6_000
 LEAST_DOCUMENTS = 4_000
-START_SECONDS = 120
 SHOWN = 3
 
 # A question in everyday words, and the end of a name of which one must be in the first five.
@@ -55,7 +50,7 @@ console = Console()
 def main() -> int:
     with (
         tempfile.TemporaryDirectory() as folder,
-        server(Path(folder)) as target,
+        local_server(f"{folder}/data") as target,
         Client(target, timeout_seconds=120) as client,
     ):
         index_docstrings(client)
@@ -66,31 +61,6 @@ def main() -> int:
     for question in missed:
         console.print(f"not found as expected: {question}", style="red")
     return 1 if missed else 0
-
-
-@contextmanager
-def server(folder: Path) -> Iterator[str]:
-    """The real server process; SIGTERM at the end, and its exit code must be 0."""
-    port_file = folder / "port"
-    command = [str(Path(sys.executable).with_name("spladed")), "serve"]
-    options = [f"--data={folder / 'data'}", f"--port-file={port_file}", "--listen=127.0.0.1:0"]
-    process = subprocess.Popen([*command, *options])
-    try:
-        yield f"127.0.0.1:{wait_for_port(process, port_file)}"
-    finally:
-        process.send_signal(signal.SIGTERM)
-        code = process.wait(timeout=60)
-    if code:
-        sys.exit(f"the server ended with {code}")
-
-
-def wait_for_port(process: subprocess.Popen[bytes], port_file: Path) -> str:
-    deadline = time.monotonic() + START_SECONDS
-    while not port_file.exists():
-        if process.poll() is not None or time.monotonic() > deadline:
-            sys.exit("the server did not become ready; see its log above")
-        time.sleep(0.05)
-    return port_file.read_text().strip()
 
 
 def index_docstrings(client: Client) -> None:

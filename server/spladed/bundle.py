@@ -25,7 +25,7 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
-from spladed.errors import Corrupt, InvalidInput, Mismatch, NotFound
+from spladed.errors import Corrupt, Mismatch, NotFound
 from spladed.sparse import SparseBatch
 
 __all__ = [
@@ -292,11 +292,3 @@ def _check_words(manifest: Manifest) -> None:
     ):
         if value not in get_args(allowed):
             raise ValueError(f"{name} is {value!r}, expected one of {get_args(allowed)}")
-
-
-def check_kind(kind: str) -> None:
-    """Raises InvalidInput unless `kind` is "query" or "document"."""
-    if kind not in get_args(Kind):
-        raise InvalidInput(
-            f"kind is {kind!r}; expected 'query' or 'document'", reason="KIND", field="kind"
-        )

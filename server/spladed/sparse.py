@@ -113,6 +113,7 @@ class SparseBatch:
         Raises InvalidInput that names `field`, the first row and position at fault, what
         was found there and what was expected.
         """
+        _check_dtypes(self, field)
         _check_indptr(self, field)
         _check_indices(self, field)
         _check_values(self, field)
@@ -123,6 +124,18 @@ def _indptr(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     indptr = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=indptr[1:])
     return indptr
+
+
+def _check_dtypes(batch: SparseBatch, field: str) -> None:
+    for name, dtype in (("indptr", np.int64), ("indices", np.int32), ("values", np.float32)):
+        found = getattr(batch, name)
+        if found.dtype != dtype or found.ndim != 1:
+            raise InvalidInput(
+                f"{field}.{name} has dtype {found.dtype} and {found.ndim} dimensions; expected "
+                f"one of {np.dtype(dtype)}",
+                reason="VECTOR_DTYPE",
+                field=f"{field}.{name}",
+            )
 
 
 def _check_indptr(batch: SparseBatch, field: str) -> None:

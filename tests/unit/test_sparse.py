@@ -87,5 +87,25 @@ def test_a_broken_invariant_is_named(name: str) -> None:
     assert words in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("indptr", np.zeros(1, np.int32)),
+        ("indices", np.zeros(0, np.int64)),
+        ("values", np.zeros(0, np.float64)),
+        ("values", np.zeros((0, 2), np.float32)),
+    ],
+)
+def test_arrays_of_another_type_are_named(name: str, array: np.ndarray) -> None:
+    arrays = {
+        "indptr": np.zeros(1, np.int64),
+        "indices": np.zeros(0, np.int32),
+        "values": np.zeros(0, np.float32),
+    }
+    with pytest.raises(InvalidInput, match=f"v.{name} has dtype {array.dtype}") as caught:
+        SparseBatch(DIMENSION, **(arrays | {name: array})).checked("v")
+    assert (caught.value.reason, caught.value.field) == ("VECTOR_DTYPE", f"v.{name}")
+
+
 def test_equal_terms_in_neighbouring_rows_are_not_a_repetition() -> None:
     SparseBatch.from_rows(DIMENSION, [([3], [1]), ([], []), ([3], [1]), ([0], [1])]).checked("v")

@@ -43,3 +43,9 @@ def test_pieces_lead_back_to_words() -> None:
     text = "Unbelievable agility!"
     words = words_by_term(text, TOKENIZER.pieces(text))
     assert set(words.values()) == {"Unbelievable", "agility", "!"}
+
+
+def test_a_kind_that_is_none_is_named() -> None:
+    encoder = spladed.Encoder.load("builtin")
+    with pytest.raises(InvalidInput, match="kind is 'passage'; expected 'query' or 'document'"):
+        encoder.encode(["x"], kind="passage")  # type: ignore[arg-type]

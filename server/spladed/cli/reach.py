@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import typer
 
@@ -25,6 +26,7 @@ __all__ = ["local_server", "reach"]
 DEFAULT_TARGET = "127.0.0.1:50051"
 _MAIN = "from spladed.cli import main; main()"
 _POLL_SECONDS = 0.02
+_START_SECONDS = 300  # large collections are read and checked whole before a server is ready
 
 
 @contextmanager
@@ -66,7 +68,8 @@ def _nobody_there(address: str, error: Unavailable) -> Unavailable:
 def local_server(data: str, *options: str) -> Iterator[str]:
     """A server over a folder, on a free port of the loopback; gives its target.
 
-    One that does not start ends the command with the server's own words and exit code.
+    One that does not start, or does not end well, ends the command with the server's own
+    words and exit code.
     """
     with tempfile.TemporaryDirectory() as scratch:
         port_file, log = Path(scratch, "port"), Path(scratch, "log")
@@ -79,13 +82,26 @@ def local_server(data: str, *options: str) -> Iterator[str]:
             yield f"127.0.0.1:{_wait(process, port_file, log)}"
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait()
+            code = process.wait()
+        if code:
+            _tell_and_exit(code, log)
 
 
 def _wait(process: subprocess.Popen[bytes], port_file: Path, log: Path) -> str:
+    deadline = time.monotonic() + _START_SECONDS
     while not port_file.exists():
         if (code := process.poll()) is not None:
-            typer.echo(log.read_text("utf-8", "replace").strip(), err=True)
-            raise typer.Exit(code or 1)
-        time.sleep(_POLL_SECONDS)
+            _tell_and_exit(code or 1, log)
+        if time.monotonic() > deadline:
+            raise Unavailable(
+                f"the server over --data was not ready after {_START_SECONDS} s",
+                reason="NO_SERVER",
+                field="data",
+            )
+        time.sleep(_POLL_SECONDS)  # the port file is the only word that a starting server gives
     return port_file.read_text("ascii").strip()
+
+
+def _tell_and_exit(code: int, log: Path) -> NoReturn:
+    typer.echo(log.read_text("utf-8", "replace").strip(), err=True)
+    raise typer.Exit(code)

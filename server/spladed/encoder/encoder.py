@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Self, get_args
 
 import numpy as np
 
-from spladed.bundle import Bundle, Kind, check_kind
+from spladed.bundle import Bundle, Kind
 from spladed.encoder.batch import BatchPolicy, WaitingRows
 from spladed.encoder.engine import run_rows
 from spladed.encoder.tokenize import NAME, LongText, TokenizedText, Tokenizer
@@ -80,7 +80,7 @@ class Encoder:
         Raises InvalidInput for a text that is empty or only white space, and for a length
         that the model cannot take.
         """
-        check_kind(kind)
+        _check_kind(kind)
         for number, text in enumerate(texts):
             if not text or text.isspace():
                 raise InvalidInput(
@@ -145,6 +145,13 @@ class Encoder:
                 field="max_length",
             )
         return max_length
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in get_args(Kind):
+        raise InvalidInput(
+            f"kind is {kind!r}; expected 'query' or 'document'", reason="KIND", field="kind"
+        )
 
 
 def _distance(

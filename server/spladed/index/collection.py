@@ -1,4 +1,7 @@
-"""The room's face: one collection, durable, exact, safe to call from any thread."""
+"""The room's face: one collection, durable, exact, safe to call from any thread.
+
+Long, since the room's promises stand here, each with its method.
+"""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ async def _answer(method: Method, handler: Handler, chunk: Chunk) -> bytes:
     try:
         method.check_size(size)
         return method.serialise(await handler(message))
-    except Exception as error:
+    except Exception as error:  # whatever it is, its chunk is answered and the stream goes on
         return method.error_chunk(message.sequence, error)
 
 
