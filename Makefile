@@ -117,6 +117,6 @@ $(FLOORS)/ready: pyproject.toml constraints/floors.txt
 	$(FLOORS)/bin/python $(PIP) -c constraints/floors.txt -e . pytest hypothesis
 	touch $@
 
-$(BUF): package.json
-	npm install --no-audit --no-fund --ignore-scripts
+$(BUF): package.json package-lock.json
+	npm ci --no-audit --no-fund --ignore-scripts
 	touch $@
