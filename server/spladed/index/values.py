@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal, get_args
 
 from spladed.errors import InvalidInput
@@ -14,17 +16,50 @@ __all__ = [
     "Contribution",
     "Document",
     "Explanation",
+    "Field",
+    "FieldType",
+    "Formula",
     "Found",
     "Hit",
+    "Scoring",
     "Stats",
+    "Value",
     "WeightFormat",
 ]
 
 WeightFormat = Literal["fixed16", "float32"]
+FieldType = Literal["keyword", "integer", "float", "boolean", "time"]
+Formula = Literal["dot", "cosine", "saturation"]
+# Of a declared field; a time is aware, UTC, in whole microseconds.
+Value = str | int | float | bool | datetime
 
 # Inverting a segment counts with one int64 a term: 128 MiB at this bound. The largest
 # vocabulary in use (XLM-R) has 250,002 terms.
 MAX_DIMENSION = 1 << 24
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """How a score is made of weights: the sum over shared terms of query impact times
+    document impact.
+
+    dot:        an impact is the weight
+    cosine:     the weight over the length of its row (Euclidean norm)
+    saturation: the weight to the power of its side, above 0
+    """
+
+    formula: Formula = "dot"
+    query_power: float = 1.0
+    document_power: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field that filters may use; a `list` field may have several values a document."""
+
+    name: str
+    type: FieldType
+    list: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +71,8 @@ class CollectionSettings:
     bundle:        the name of the bundle whose encoder serves texts; opaque here
     weight_format: fixed16 is steps of 1/4096 to just under 16; float32 keeps weights whole
     store_text:    whether `Document.text` is kept
+    scoring:       how a score is made of weights
+    fields:        what filters may use, by name
     """
 
     dimension: int
@@ -43,6 +80,8 @@ class CollectionSettings:
     bundle: str = ""
     weight_format: WeightFormat = "fixed16"
     store_text: bool = True
+    scoring: Scoring = Scoring()
+    fields: tuple[Field, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.dimension <= MAX_DIMENSION:
@@ -61,11 +100,15 @@ class CollectionSettings:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document without its vector; `metadata` is JSON that nobody here reads."""
+    """One document without its vector; `metadata` is JSON that nobody here reads.
+
+    fields: values of declared fields by name; several only where the field is a list
+    """
 
     id: str
     text: str = ""
     metadata: str = ""
+    fields: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
