@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
-from spladed.errors import AlreadyExists, Unavailable
+from spladed.errors import AlreadyExists, SpladedError
+from spladed.index import storage
+from spladed.index.storage import size
 
 __all__ = ["ensure", "make", "remove", "replace", "size", "sweep"]
 
@@ -19,50 +20,52 @@ _UNFINISHED = (".making-", ".removing-")
 def ensure(path: Path) -> None:
     """The folder `path` and those above it, durable; raises Unavailable FOLDER_NOT_WRITABLE."""
     missing = [one for one in (path, *path.parents) if not one.exists()]
-    try:
-        for one in reversed(missing):
-            one.mkdir(exist_ok=True)
-            _sync(one.parent)
-        os.scandir(path).close()  # a file of that name is no folder
-    except OSError as error:
-        raise Unavailable(
-            f"{path} cannot be made: {error.strerror}; give a folder that this user may write",
-            reason="FOLDER_NOT_WRITABLE",
-        ) from error
+    for one in reversed(missing):
+        storage.make_folder(one)
+        try:
+            storage.sync_folder(one.parent)
+        except BaseException:
+            _discard(one)  # the next attempt would take it for durable
+            raise
+    storage.names(path)  # a file of that name is no folder
 
 
 def make(path: Path, fill: Callable[[Path], None]) -> None:
-    """The folder `path`, filled by `fill`, durable; or nothing there if anything raises."""
+    """The folder `path`, filled by `fill`, durable; or nothing there if anything raises.
+
+    Whatever `fill` leaves is synced here, file by file.
+    """
     aside = path.with_name(f".making-{path.name}-{uuid4().hex[:8]}")
     ensure(path.parent)
     try:
-        aside.mkdir()
-        try:
-            fill(aside)
-            for file in (*aside.iterdir(), aside):
-                _sync(file)
-            if path.exists():  # renaming would replace an empty folder
-                raise AlreadyExists(f"{path} exists", reason="FOLDER_EXISTS")
-            aside.rename(path)
-        except BaseException:
-            shutil.rmtree(aside, ignore_errors=True)
-            raise
-        _sync(path.parent)
-    except OSError as error:
-        message = f"{path} cannot be made: {error.strerror}"
-        raise Unavailable(message, reason="FOLDER_NOT_WRITABLE") from error
+        storage.make_folder(aside)
+        fill(aside)
+        _sync_tree(aside)
+        if path.exists():  # renaming would replace an empty folder
+            raise AlreadyExists(f"{path} exists", reason="FOLDER_EXISTS")
+        storage.rename(aside, path)
+    except BaseException:
+        _discard(aside)
+        raise
+    try:
+        storage.sync_folder(path.parent)
+    except BaseException:
+        with suppress(SpladedError):
+            remove(path)
+        raise
 
 
 def remove(path: Path) -> None:
-    """Take the folder away at once and durably, then its files."""
+    """Take the folder away at once and durably, then its files; or it stays, if anything raises."""
     aside = path.with_name(f".removing-{path.name}-{uuid4().hex[:8]}")
+    storage.rename(path, aside)
     try:
-        path.rename(aside)
-        _sync(path.parent)
-    except OSError as error:
-        message = f"{path} cannot be removed: {error.strerror}"
-        raise Unavailable(message, reason="FOLDER_NOT_WRITABLE") from error
-    shutil.rmtree(aside, ignore_errors=True)  # what stays is swept at the next start
+        storage.sync_folder(path.parent)
+    except BaseException:
+        with suppress(SpladedError):
+            storage.rename(aside, path)
+        raise
+    _discard(aside)  # what stays is swept at the next start
 
 
 def replace(path: Path, content: bytes) -> None:
@@ -70,38 +73,52 @@ def replace(path: Path, content: bytes) -> None:
 
     One writer at a time: what is built aside has one name, and takes over what a crash left.
     """
-    aside = path.with_name(f".making-{path.name}")
+    before = storage.read(path) if path.exists() else None
+    _build_aside(path, content)
     try:
-        aside.write_bytes(content)
-        _sync(aside)
-        aside.replace(path)
-        _sync(path.parent)
-    except OSError as error:
-        message = f"{path} cannot be written: {error.strerror}"
-        raise Unavailable(message, reason="STORAGE") from error
+        storage.publish(_aside(path), path)
+    except BaseException:
+        with suppress(SpladedError):
+            _put_back(path, before)
+        raise
 
 
 def sweep(parent: Path) -> None:
-    """Remove what an interrupted `make` or `remove` left in this folder."""
-    for leftover in parent.iterdir():
-        if leftover.name.startswith(_UNFINISHED):
-            shutil.rmtree(leftover, ignore_errors=True)
+    """Remove what an interrupted `make`, `remove` or `replace` left in this folder."""
+    for name in storage.names(parent):
+        if name.startswith(_UNFINISHED):
+            _discard(parent / name)
 
 
-def size(path: Path) -> int:
-    """Bytes of the files in the folder."""
-    total = 0
-    for file in path.iterdir():
-        try:
-            total += file.stat().st_size
-        except FileNotFoundError:  # SQLite's own files come and go
-            continue
-    return total
+def _aside(path: Path) -> Path:
+    return path.with_name(f".making-{path.name}")
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _build_aside(path: Path, content: bytes) -> None:
+    storage.remove(_aside(path))
+    with storage.create(_aside(path)) as file:
+        file.append(content)
+
+
+def _put_back(path: Path, before: bytes | None) -> None:
+    """Undo a rename of which nobody knows whether the disk has it; not synced, for the same."""
+    if before is None:
+        storage.remove(path)
+    else:
+        _build_aside(path, before)
+        storage.rename(_aside(path), path)
+
+
+def _sync_tree(path: Path) -> None:
+    for name in storage.names(path):
+        one = path / name
+        if one.is_dir():
+            _sync_tree(one)
+        else:
+            storage.sync_file(one)
+    storage.sync_folder(path)
+
+
+def _discard(path: Path) -> None:
+    with suppress(SpladedError):
+        storage.remove_tree(path)
