@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import socket
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -24,18 +25,23 @@ class FolderLock:
     it is never removed, since a lock on a removed file excludes nobody. flock does not
     reach across machines on every network file system.
 
-    Raises Unavailable FOLDER_HELD that names the holder, or FOLDER_NOT_WRITABLE.
+    Raises Unavailable FOLDER_HELD that names the holder, FOLDER_NOT_WRITABLE, or STORAGE where
+    the file system has no locks.
     """
 
     def __init__(self, folder: Path) -> None:
         self._file: IO[str] = _opened(folder)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             holder = _read_holder(self._file)
             self._file.close()
             raise _held(folder, holder) from error
-        _write_holder(self._file)
+        except OSError as error:
+            self._file.close()
+            message = f"{folder} cannot be locked: {error.strerror}; use a local disk"
+            raise Unavailable(message, reason="STORAGE") from error
+        _write_holder(self._file.fileno())
 
     def release(self) -> None:
         """Let the folder go; releasing twice is fine."""
@@ -61,15 +67,15 @@ def _read_holder(file: IO[str]) -> dict[str, Any]:
     return holder
 
 
-def _write_holder(file: IO[str]) -> None:
+def _write_holder(descriptor: int) -> None:
     holder = {
         "pid": os.getpid(),
         "host": socket.gethostname(),
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    file.truncate(0)
-    file.write(json.dumps(holder))
-    file.flush()
+    with suppress(OSError):  # a full disk can still be read, by a holder without a name
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, json.dumps(holder).encode())
 
 
 def _held(folder: Path, holder: dict[str, Any]) -> SpladedError:
