@@ -25,7 +25,7 @@ def ensure(path: Path) -> None:
         try:
             storage.sync_folder(one.parent)
         except BaseException:
-            _discard(one)  # the next attempt would take it for durable
+            storage.discard(one)  # the next attempt would take it for durable
             raise
     storage.names(path)  # a file of that name is no folder
 
@@ -45,7 +45,7 @@ def make(path: Path, fill: Callable[[Path], None]) -> None:
             raise AlreadyExists(f"{path} exists", reason="FOLDER_EXISTS")
         storage.rename(aside, path)
     except BaseException:
-        _discard(aside)
+        storage.discard(aside)
         raise
     try:
         storage.sync_folder(path.parent)
@@ -65,7 +65,7 @@ def remove(path: Path) -> None:
         with suppress(SpladedError):
             storage.rename(aside, path)
         raise
-    _discard(aside)  # what stays is swept at the next start
+    storage.discard(aside)  # what stays is swept at the next start
 
 
 def replace(path: Path, content: bytes) -> None:
@@ -87,7 +87,7 @@ def sweep(parent: Path) -> None:
     """Remove what an interrupted `make`, `remove` or `replace` left in this folder."""
     for name in storage.names(parent):
         if name.startswith(_UNFINISHED):
-            _discard(parent / name)
+            storage.discard(parent / name)
 
 
 def _aside(path: Path) -> Path:
@@ -117,8 +117,3 @@ def _sync_tree(path: Path) -> None:
         else:
             storage.sync_file(one)
     storage.sync_folder(path)
-
-
-def _discard(path: Path) -> None:
-    with suppress(SpladedError):
-        storage.remove_tree(path)

@@ -31,6 +31,7 @@ __all__ = [
     "calls",
     "copy",
     "create",
+    "discard",
     "make_folder",
     "mapped",
     "names",
@@ -170,6 +171,12 @@ def remove_tree(path: Path) -> None:
         remove_tree(path / name)
     with _translated(path):
         calls.rmdir(path)
+
+
+def discard(path: Path) -> None:
+    """Take away what nobody needs, if it is there and can be; else it is swept some day."""
+    with suppress(SpladedError):
+        remove_tree(path)
 
 
 def sync_file(path: Path) -> None:
