@@ -1,0 +1,69 @@
+"""Files in and out: what cannot be read is named, what is written appears whole."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, cast
+
+from spladed.errors import InvalidInput, NotFound, Unavailable
+
+__all__ = ["create", "foreign", "readable", "written"]
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Around reading: the system's errors and those of packed files become ours.
+
+    Raises NotFound FILE, InvalidInput COMPRESSION.
+    """
+    try:
+        yield
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InvalidInput(
+            f"{path} cannot be unpacked: {error or 'it ends early'}; copy the file again",
+            reason="COMPRESSION",
+            field=str(path),
+        ) from error
+    except OSError as error:
+        raise NotFound(
+            f"cannot read {path}: {error.strerror or error}", reason="FILE", field=str(path)
+        ) from error
+
+
+def foreign(path: Path, found: str, expected: str) -> InvalidInput:
+    """The error for a file that is cut short, or is no file of the format."""
+    return InvalidInput(
+        f"{path} {found}; expected {expected}: copy the file again, or name another --format",
+        reason="FILE_FORMAT",
+        field=str(path),
+    )
+
+
+@contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; it takes the place of `path` when the block ends well.
+
+    Half a file of rows looks like a whole one to some readers. Raises Unavailable STORAGE.
+    """
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        try:
+            yield aside
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+    except OSError as error:
+        raise Unavailable(
+            f"cannot write {path}: {error.strerror or error}; free space or give another path",
+            reason="STORAGE",
+            field=str(path),
+        ) from error
+
+
+def create(path: Path, *, packed: bool) -> IO[bytes]:
+    """A new file to write to, through gzip if `packed`."""
+    return cast("IO[bytes]", gzip.open(path, "wb", 6)) if packed else path.open("wb")
