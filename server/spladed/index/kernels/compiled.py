@@ -1,4 +1,4 @@
-"""Python loops as machine code. The only import of numba.
+"""Python loops as machine code. The only import of numba, and of its llvmlite.
 
 A kernel is compiled when its module is imported, for its one written signature, and cached
 where numba can write: NUMBA_CACHE_DIR if set, else beside its file, else the user's cache
@@ -12,9 +12,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
+from llvmlite import ir
 from numba import types
+from numba.extending import intrinsic
 
-__all__ = ["array", "compiled", "inner", "types"]
+__all__ = ["array", "compiled", "inner", "intrinsic", "ir", "types"]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
