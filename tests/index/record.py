@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from spladed.index import storage
 
 __all__ = [
-    "ROOT", "Allowed", "Committed", "Event", "Killed", "Made", "Recorder", "Removed", "Renamed",
+    "ROOT", "Allowed", "Committed", "Event", "KillAt", "Made", "Recorder", "Removed", "Renamed",
     "Synced", "Wrote",
 ]  # fmt: skip
 
 ROOT = 0
-_ROOM = f"{Path(storage.__file__).parent}{os.sep}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +91,19 @@ class Killed(BaseException):
     """The process ends here, as far as the disk can tell."""
 
 
-class Recorder(storage.Calls):
-    """Records what is done below `root`, which exists and counts as durable and empty.
+KillAt = Callable[[str, Path], bool]
 
-    kill_at: asked before each change with its name and path; once it says yes the change and
-             all later ones raise Killed
-    """
+
+def _never(name: str, path: Path) -> bool:
+    return False
+
+
+class Recorder(storage.Calls):
+    """Records what is done below `root`, which exists and counts as durable and empty."""
 
     def __init__(self, root: Path) -> None:
         self.events: list[Event] = []
-        self.kill_at: Callable[[str, Path], bool] = lambda name, path: False
+        self._kill_at: KillAt = _never
         self._dead = False
         self._root = root
         self._nodes: dict[Path, int] = {root: ROOT}
@@ -111,9 +114,15 @@ class Recorder(storage.Calls):
         """What may be found from here on."""
         self.events.append(Allowed(states))
 
-    def revive(self) -> None:
-        """Another process: nothing is killed any more."""
-        self._dead, self.kill_at = False, lambda name, path: False
+    @contextmanager
+    def killing(self, at: KillAt) -> Iterator[None]:
+        """The process ends in this block, before the first change that `at` chooses by its name
+        and path."""
+        self._kill_at = at
+        with suppress(Killed):
+            yield
+        assert self._dead
+        self._dead, self._kill_at = False, _never
 
     def committed(self, path: Path, data: bytes) -> None:
         """SQLite has committed this."""
@@ -145,6 +154,8 @@ class Recorder(storage.Calls):
         path = self._open[descriptor]
         self._check_alive("fsync", path)
         super().fsync(descriptor)
+        if not path.is_relative_to(self._root):
+            return
         if path not in self._nodes:  # SQLite made it
             self._make(path, is_folder=False)
             self.events.append(Wrote(self._nodes[path], path.read_bytes()))
@@ -178,7 +189,7 @@ class Recorder(storage.Calls):
         self._remove(path)
 
     def _check_alive(self, name: str, path: Path) -> None:
-        self._dead = self._dead or self.kill_at(name, path)
+        self._dead = self._dead or self._kill_at(name, path)
         if self._dead:
             raise Killed(f"{name} {path}")
 
@@ -199,11 +210,12 @@ class Recorder(storage.Calls):
 
 
 def _site() -> str:
-    """Who asked: the functions of the room, the innermost first, down to the first beyond it."""
+    """Who asked: the functions of storage, the innermost first, and the one that called them."""
     frame, names = sys._getframe(2), []
-    while frame is not None and _ROOM in frame.f_code.co_filename:
+    while frame is not None:
         module = Path(frame.f_code.co_filename).stem
-        if frame.f_code.co_name not in ("__enter__", "__exit__"):
-            names.append(f"{module}.{frame.f_code.co_name}")
+        names.append(f"{module}.{frame.f_code.co_name}")
+        if frame.f_code.co_filename != storage.__file__:
+            break
         frame = frame.f_back
     return " < ".join(names)

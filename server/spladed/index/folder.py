@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +12,7 @@ from spladed.errors import AlreadyExists, SpladedError
 from spladed.index import storage
 from spladed.index.storage import size
 
-__all__ = ["ensure", "make", "remove", "replace", "size", "sweep"]
+__all__ = ["ensure", "make", "remove", "replace", "settle", "size", "sweep"]
 
 # No collection's name starts with a dot.
 _UNFINISHED = (".making-", ".removing-")
@@ -19,7 +20,11 @@ _UNFINISHED = (".making-", ".removing-")
 
 def ensure(path: Path) -> None:
     """The folder `path` and those above it, durable; raises Unavailable FOLDER_NOT_WRITABLE."""
-    missing = [one for one in (path, *path.parents) if not one.exists()]
+    there, missing = path, []
+    while not there.exists():
+        missing.append(there)
+        there = there.parent
+    settle(there)
     for one in reversed(missing):
         storage.make_folder(one)
         try:
@@ -28,6 +33,16 @@ def ensure(path: Path) -> None:
             storage.discard(one)  # the next attempt would take it for durable
             raise
     storage.names(path)  # a file of that name is no folder
+
+
+def settle(path: Path) -> None:
+    """Make the name of a folder that is there durable.
+
+    A process that was killed between giving the name and syncing it left this to the next
+    one, which would else lose all that it writes there with the power.
+    """
+    if os.access(path.parent, os.R_OK):  # else it was made by somebody else
+        storage.sync_folder(path.parent)
 
 
 def make(path: Path, fill: Callable[[Path], None]) -> None:
