@@ -62,13 +62,17 @@ any other version, and a file that is no catalog, is refused by name.
 
 from spladed.index.collection import Collection
 from spladed.index.collections import Collections
+from spladed.index.upkeep import Upkeep
 from spladed.index.values import (
     CollectionSettings,
+    Compacted,
     Contribution,
     Document,
     Explanation,
+    Field,
     Found,
     Hit,
+    Scoring,
     Stats,
     WeightFormat,
 )
@@ -77,11 +81,15 @@ __all__ = [
     "Collection",
     "CollectionSettings",
     "Collections",
+    "Compacted",
     "Contribution",
     "Document",
     "Explanation",
+    "Field",
     "Found",
     "Hit",
+    "Scoring",
     "Stats",
+    "Upkeep",
     "WeightFormat",
 ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from spladed.errors import InvalidInput, Mismatch
-from spladed.index.values import Document
+from spladed.index.fields import checked_fields
+from spladed.index.values import Document, Field, Value
 from spladed.sparse import SparseBatch
 
 __all__ = [
@@ -24,12 +25,23 @@ __all__ = [
 MAX_ID_BYTES = 512
 # Elasticsearch's and OpenSearch's max_result_window: the field's idea of "too many hits".
 MAX_K = 10_000
+_NO_FIELDS: Mapping[str, tuple[Value, ...]] = {}
 # A folder's name on every file system, a path's segment, and no option's look.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
 
 
-def check_documents(documents: Sequence[Document], vectors: SparseBatch) -> None:
-    """Raises InvalidInput LENGTHS, ID, DUPLICATE_ID or TEXT, naming the position."""
+def check_documents(
+    documents: Sequence[Document],
+    vectors: SparseBatch,
+    fields: Sequence[Field],
+    *,
+    distinct: bool = True,
+) -> list[Mapping[str, tuple[Value, ...]]]:
+    """The documents' field values in their one form.
+
+    Raises InvalidInput LENGTHS, ID, TEXT, FIELD, FIELD_TYPE or FIELD_VALUE, and where ids must
+    be `distinct` DUPLICATE_ID, naming the position.
+    """
     if len(documents) != len(vectors):
         raise InvalidInput(
             f"{len(documents)} documents with {len(vectors)} vectors; send one vector a document",
@@ -39,11 +51,17 @@ def check_documents(documents: Sequence[Document], vectors: SparseBatch) -> None
     seen: dict[str, int] = {}
     for number, document in enumerate(documents):
         _check_id(document.id, f"documents[{number}].id")
-        first = seen.setdefault(document.id, number)
+        first = seen.setdefault(document.id, number) if distinct else number
         if first != number:
             raise _duplicate(document.id, first, number)
         _utf8(document.text, f"documents[{number}].text")
         _utf8(document.metadata, f"documents[{number}].metadata")
+    return [
+        checked_fields(fields, document.fields, f"documents[{number}].fields")
+        if document.fields
+        else _NO_FIELDS
+        for number, document in enumerate(documents)
+    ]
 
 
 def check_ids(ids: Iterable[str]) -> None:

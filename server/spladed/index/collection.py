@@ -5,46 +5,45 @@ Long, since the room's promises stand here, each with its method.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Self
 
-import numpy as np
-
 from spladed.errors import Mismatch, NotFound, Unavailable
-from spladed.index import commit, folder, grid
-from spladed.index.blob import Batch
+from spladed.index import backup, bits, columns, folder, grid, payload
+from spladed.index.backup import BackedUp
 from spladed.index.catalog import CATALOG_NAME, Catalog
-from spladed.index.check import (
-    check_dimension,
-    check_documents,
-    check_ids,
-    check_k,
-    check_one_row,
-)
-from spladed.index.commit import Added, Change
-from spladed.index.explain import explain
+from spladed.index.check import check_dimension, check_documents, check_ids
+from spladed.index.draft import Delete, Upsert
+from spladed.index.files import sweep
 from spladed.index.filter import Filter
+from spladed.index.follower import Follower
+from spladed.index.ids import Ids
 from spladed.index.load import load
+from spladed.index.loader import Load
 from spladed.index.lock import FolderLock
-from spladed.index.reached import Reached
-from spladed.index.rows import Rows
+from spladed.index.masks import Masks
+from spladed.index.pins import Pins
 from spladed.index.scan import Scan
-from spladed.index.segment import Segment
-from spladed.index.snapshot import Place, Snapshot
+from spladed.index.snapshot import Snapshot
+from spladed.index.stats import stats_of
+from spladed.index.upkeep import Keeper, Upkeep
 from spladed.index.values import (
     CollectionSettings,
+    Compacted,
     Document,
     Explanation,
+    Field,
     Found,
     Hit,
+    Scoring,
     Stats,
     WeightFormat,
 )
 from spladed.index.view import View
+from spladed.index.writer import Writer
 from spladed.sparse import SparseBatch
 
 __all__ = [
@@ -52,9 +51,12 @@ __all__ = [
     "CollectionSettings",
     "Document",
     "Explanation",
+    "Field",
     "Found",
     "Hit",
+    "Scoring",
     "Stats",
+    "Upkeep",
     "WeightFormat",
 ]
 
@@ -62,57 +64,123 @@ __all__ = [
 class Collection:
     """Documents with sparse vectors in one folder; `create` or `open` makes one.
 
-    Writes go one after another. Reads see the last acknowledged write and wait for none.
-    After `close` every method raises Unavailable CLOSED.
+    >>> folder = getfixture("tmp_path")
+    >>> from spladed import Collection, SparseBatch
+    >>> from spladed.index import CollectionSettings, Document, Field
+    >>> settings = CollectionSettings(dimension=1_000, fields=(Field("year", "integer"),))
+    >>> animals = Collection.create(folder / "animals", settings)
+    >>> rows = SparseBatch.from_rows(1_000, [([3, 17], [1.5, 0.5]), ([17], [2.0])])
+    >>> animals.upsert([Document("fox", fields={"year": (2019,)}), Document("dog")], rows)
+    1
+    >>> query = SparseBatch.from_rows(1_000, [([17], [1.0])])
+    >>> [(hit.id, hit.score) for hit in animals.search(query, k=10)[0][0]]
+    [('dog', 2.0), ('fox', 0.5)]
+
+    Filters keep documents by their declared fields and ids:
+
+    >>> from spladed.index.filter import Range
+    >>> [hit.id for hit in animals.search(query, 10, keep=Range("year", at_least=2000))[0][0]]
+    ['fox']
+
+    A score is a sum that can be asked for, and rows come back as they were stored:
+
+    >>> animals.explain(query, ["dog"])[0].terms[0].contribution
+    2.0
+    >>> animals.get(["fox"], with_vectors=True).vectors.values.tolist()
+    [1.5, 0.5]
+
+    A snapshot sees what was there when it was taken:
+
+    >>> with animals.snapshot() as before:
+    ...     animals.delete(["dog"])
+    ...     len(before), animals.stats().documents
+    (1, 2)
+    (2, 1)
+    >>> animals.close()
+    >>> with Collection.open(folder / "animals") as again:
+    ...     again.stats().documents
+    1
+
+    Writes go one group after another. Reads see the last acknowledged write and wait for
+    none. After `close` every method raises Unavailable CLOSED.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, *, read_only: bool = False, upkeep: Upkeep | None = None
+    ) -> None:
         """Use `create` or `open`."""
+        _check_folder(path)
         self._path = path
-        self._writing = threading.Lock()
         self._closed = False
-        self._lock = _locked(path)
+        self.masks = Masks()
+        self._lock = None if read_only else FolderLock(path)
         try:
-            self._catalog = Catalog(path / CATALOG_NAME)
+            self._catalog = Catalog(path / CATALOG_NAME, read_only=read_only)
             try:
-                with self._catalog.reading() as reading:
-                    self._snapshot = load(reading, self._catalog.settings, path.name)
-                    self._next_seq = reading.next_seq()
+                self._follower = Follower(path, self._catalog) if read_only else None
+                if not read_only:
+                    self._start_writing(upkeep or Upkeep())
             except BaseException:
                 self._catalog.close()
                 raise
         except BaseException:
-            self._lock.release()
+            if self._lock is not None:
+                self._lock.release()
             raise
-        # Set while a commit is under way: what the catalog holds, should it be done already.
-        self._upcoming = self._snapshot
-        self._reached = Reached()
+
+    def _start_writing(self, upkeep: Upkeep) -> None:
+        with self._catalog.reading() as reading:
+            snapshot = load(self._path, reading, self._catalog.settings)
+            sweep(self._path, [row.name for row in reading.segments()])
+        self._writer = Writer(self._catalog, snapshot, self.name)
+        self._pins = Pins(lambda: self._writer.snapshot)
+        self._keeper = Keeper(self._path, self._catalog, self._writer, self._pins, upkeep)
 
     @classmethod
-    def create(cls, path: str | Path, settings: CollectionSettings) -> Self:
+    def create(
+        cls, path: str | Path, settings: CollectionSettings, *, upkeep: Upkeep | None = None
+    ) -> Self:
         """A new, empty collection in a folder of its own; durable on return.
 
         Raises AlreadyExists FOLDER_EXISTS, Unavailable FOLDER_NOT_WRITABLE.
         """
         path = Path(path)
         folder.make(path, lambda aside: Catalog.create(aside / CATALOG_NAME, settings))
-        return cls(path)
+        return cls(path, upkeep=upkeep)
 
     @classmethod
-    def open(cls, path: str | Path) -> Self:
-        """The collection in this folder, every vector's bytes checked.
+    def open(
+        cls, path: str | Path, *, read_only: bool = False, upkeep: Upkeep | None = None
+    ) -> Self:
+        """The collection in this folder; files are mapped, what is followed is checked.
 
+        read_only: beside the process that writes it, whose acknowledged writes are seen as
+                   they come; what writes raises Mismatch READ_ONLY
         Raises NotFound COLLECTION, Unavailable FOLDER_HELD, Mismatch FORMAT_VERSION, Corrupt.
         """
+        return cls(Path(path), read_only=read_only, upkeep=upkeep)
+
+    @classmethod
+    def restore(cls, source: str | Path, path: str | Path) -> Self:
+        """A backup as a collection in a folder of its own, every byte checked; durable on
+        return.
+
+        Raises NotFound COLLECTION, AlreadyExists FOLDER_EXISTS, Corrupt, Exhausted DISK_FULL.
+        """
+        backup.restore(Path(source), Path(path))
         return cls(Path(path))
 
     def close(self) -> None:
         """Wait for the write under way, then let go of the files; closing twice is fine."""
-        with self._writing:
-            if not self._closed:
-                self._closed = True
-                self._catalog.close()
-                self._lock.release()
+        if self._closed:
+            return
+        self._closed = True
+        if self._follower is None:
+            self._keeper.close()
+            self._writer.close()
+        self._catalog.close()
+        if self._lock is not None:
+            self._lock.release()
 
     def __enter__(self) -> Self:
         return self
@@ -133,12 +201,16 @@ class Collection:
     @property
     def generation(self) -> int:
         """How many writes changed it; reads that start now see at least this one."""
-        return self._snapshot.generation
+        if self._follower is None:
+            return self._writer.snapshot.generation
+        with self._view() as view:
+            return view.generation
 
     def reached(self, generation: int) -> Future[None]:
         """Resolves once reads see this generation, which may be never; cancelling is fine."""
-        future = self._reached.wait(generation)
-        self._reached.publish(self.generation)
+        writer = self._writing()
+        future = writer.reached.wait(generation)
+        writer.reached.publish(writer.snapshot.generation)
         return future
 
     def upsert(
@@ -148,39 +220,65 @@ class Collection:
 
         Durable and visible on return, which gives the generation. No documents change
         nothing. Weights are rounded to the collection's grid.
-        Raises InvalidInput LENGTHS, ID, DUPLICATE_ID, TEXT, WEIGHT_RANGE, VECTOR_*; Mismatch
-        DIMENSION; Exhausted DISK_FULL; Unavailable STORAGE. Then nothing has changed.
+        Raises InvalidInput LENGTHS, ID, DUPLICATE_ID, TEXT, FIELD_*, WEIGHT_RANGE, VECTOR_*;
+        Mismatch DIMENSION; Exhausted DISK_FULL, WRITES_AHEAD; Unavailable STORAGE. Then
+        nothing has changed.
         """
+        writer = self._writing()
         check_dimension(vectors, self.settings.dimension, "vectors")
-        check_documents(documents, vectors)
+        fields = check_documents(documents, vectors, self.settings.fields)
         rows = grid.to_grid(vectors.checked("vectors"), self.settings.weight_format)
-        with self._writing:
-            self._check_open()
-            if not documents:
-                return self.generation
-            return self._replace(documents, rows, bundle_id)
+        if not documents:
+            return self.generation
+        self._keeper.admit()
+        names = [document.id for document in documents]
+        store_text = self.settings.store_text
+        write = Upsert(
+            names,
+            Ids.of(names),
+            rows,
+            columns.encode(self.settings.fields, fields),
+            [payload.encode(document, store_text=store_text) for document in documents],
+            bundle_id,
+        )
+        _, generation = writer.submit(write)
+        self._keeper.notify()
+        return generation
 
     def delete(self, ids: Sequence[str]) -> tuple[int, int]:
         """(how many of these ids were there, generation); durable and visible on return.
 
         Unknown ids are fine, a repeated id counts once; where none was there nothing changes.
         """
+        writer = self._writing()
         check_ids(ids)
-        with self._writing:
-            self._check_open()
-            dead = self._snapshot.places(ids)
-            if dead:
-                self._commit(dead, None, self._snapshot.after(dead, None))
-            return len(dead), self.generation
+        names = list(dict.fromkeys(ids))
+        deleted = writer.submit(Delete(names, Ids.of(names)))
+        self._keeper.notify()
+        return deleted
 
     def delete_kept(self, keep: Filter) -> tuple[int, int]:
         """Delete what this filter keeps; returns as `delete` does, durable and visible."""
-        with self._writing:
-            self._check_open()
-            dead = list(self._snapshot.only(keep).live_after(-1))
-            if dead:
-                self._commit(dead, None, self._snapshot.after(dead, None))
-            return len(dead), self.generation
+        deleted = self._writing().delete_rows(
+            lambda snapshot: [
+                bits.rows_of(allowed, part.segment.documents)
+                for part, allowed in zip(
+                    snapshot.parts, self._on(snapshot).allowed(keep), strict=True
+                )
+            ]
+        )
+        self._keeper.notify()
+        return deleted
+
+    def load(self, *, bundle_id: str = "") -> Load:
+        """A context that takes any number of documents straight into segment files.
+
+        Much faster than `upsert` for many, and not all or nothing: what `Load.durable` counts
+        is durable and visible, whatever happens then. Other writes wait while a segment is
+        being built.
+        """
+        self._writing()
+        return Load(self._path, self._catalog, self._writer, self._keeper, bundle_id)
 
     def get(
         self, ids: Sequence[str], *, with_vectors: bool = False, with_documents: bool = True
@@ -190,14 +288,8 @@ class Collection:
         Vectors are the stored numbers, bit-equal on every call. Without `with_documents` a
         Document has only its id.
         """
-        check_ids(ids)
-        with self._view(with_documents) as view:
-            found = [(id, view.snapshot.find(id)) for id in ids]
-            places = [place for _, place in found if place is not None]
-            documents = view.documents(places)
-        missing = [id for id, place in found if place is None]
-        vectors = view.vectors(places if with_vectors else [])
-        return Found(documents, vectors, missing, view.snapshot.generation)
+        with self._view() as view:
+            return view.get(ids, with_vectors=with_vectors, with_documents=with_documents)
 
     def scan(
         self,
@@ -211,8 +303,14 @@ class Collection:
 
         A seq outlives restarts, and need not be that of a document which is still there.
         """
-        view = self._view(with_documents, keep)
-        return Scan(view, after_seq, with_vectors=with_vectors)
+        self._check_open()
+        return Scan(
+            self._view(),
+            after_seq,
+            keep=keep,
+            with_vectors=with_vectors,
+            with_documents=with_documents,
+        )
 
     def search(
         self,
@@ -226,102 +324,95 @@ class Collection:
 
         keep: only documents that this filter keeps are hits
         Exact: score falling, ties in the order of acceptance, none that scores 0. `queries`
-        holds the invariants of SparseBatch (`checked`). Raises InvalidInput K, Mismatch
-        DIMENSION.
+        holds the invariants of SparseBatch (`checked`). Raises InvalidInput K, FILTER, FIELD,
+        FIELD_TYPE; Mismatch DIMENSION.
         """
-        check_k(k)
-        check_dimension(queries, self.settings.dimension, "queries")
-        with self._view(with_documents, keep) as view:
-            rows = (queries.slice(row, row + 1) for row in range(len(queries)))
-            hits = [view.hits(query, k) for query in rows]
-        return hits, view.snapshot.generation
+        with self._view() as view:
+            hits = view.search(queries, k, keep=keep, with_documents=with_documents)
+            return hits, view.generation
 
     def explain(self, query: SparseBatch, ids: Sequence[str]) -> list[Explanation]:
         """The terms that each of these documents shares with a query of one row.
 
         A score is bit-equal to search's. Raises NotFound DOCUMENT for the first unknown id.
         """
-        check_dimension(query, self.settings.dimension, "query")
-        check_one_row(query)
-        check_ids(ids)
-        with self._view(with_documents=False) as view:
-            vectors = view.vectors([self._place(view.snapshot, id) for id in ids])
-        return [explain(id, query, *vectors.row(row)) for row, id in enumerate(ids)]
+        with self._view() as view:
+            return view.explain(query, ids)
+
+    def snapshot(self) -> AbstractContextManager[View]:
+        """The documents as they are now, for as long as the context is open.
+
+        It has `get`, `search`, `explain` and `len`, which all see this one generation.
+        """
+        return self._view()
 
     def stats(self) -> Stats:
         """What it holds now."""
-        self._check_open()
-        snapshot = self._snapshot
-        return Stats(
-            documents=len(snapshot),
-            deleted=sum(part.dead_count for part in snapshot.parts),
-            nnz=sum(part.live_nnz for part in snapshot.parts),
-            generation=snapshot.generation,
-            segments=len(snapshot.parts),
-            memory_bytes=sum(part.segment.nbytes + part.dead.nbytes for part in snapshot.parts),
-            disk_bytes=folder.size(self._path),
-        )
+        with self._view() as view:
+            buffered = self._writer.buffered if self._follower is None else (0, 0)
+            return stats_of(view.snapshot, buffered, self.masks, self._path)
 
-    def _replace(self, documents: Sequence[Document], rows: Rows, bundle_id: str) -> int:
-        seqs = np.arange(self._next_seq, self._next_seq + len(documents), dtype=np.int64)
-        ids = [document.id for document in documents]
-        segment = Segment.build(self.settings.dimension, seqs, ids, rows)
-        dead = self._snapshot.places(ids)
-        added = Added(documents, Batch(seqs, rows), bundle_id)
-        self._commit(dead, added, self._snapshot.after(dead, segment))
-        self._next_seq += len(documents)
+    def flush(self) -> int:
+        """Put what is in memory into a segment file; the generation, which does not change.
+
+        Nothing is safer for it: what was acknowledged is durable anyway.
+        """
+        self._writing()
+        self._keeper.flush()
         return self.generation
 
-    def _commit(self, dead: Sequence[Place], added: Added | None, after: Snapshot) -> None:
-        """Data, fsync, publish. Everything that can fail has happened before the commit."""
-        dead_seqs = [self._snapshot.seq(place) for place in dead]
-        self._upcoming = after
-        with self._catalog.writing() as connection:  # ends in COMMIT, which ends in fsync
-            commit.apply(connection, Change(after.generation, dead_seqs, added), self.settings)
-        self._snapshot = after
-        self._reached.publish(after.generation)
+    def compact(self) -> Compacted:
+        """Merge all segments into one and give the room of dead documents back."""
+        self._writing()
+        before = folder.size(self._path)
+        self._keeper.compact()
+        return Compacted(self.generation, before, folder.size(self._path))
+
+    def backup(self, destination: str | Path) -> BackedUp:
+        """A copy of one generation in a folder of its own, complete and durable on return;
+        reads and writes go on meanwhile.
+
+        Raises AlreadyExists FOLDER_EXISTS, Exhausted DISK_FULL, Unavailable STORAGE, Corrupt.
+        """
+        self._writing()
+        with self._keeper.keep_files():
+            return backup.copy(self._path, self._catalog, Path(destination))
 
     @contextmanager
-    def _view(self, with_documents: bool, keep: Filter | None = None) -> Iterator[View]:
-        """What the filter keeps of the published snapshot, and if asked for the catalog as
-        it was at that same write."""
+    def _view(self) -> Iterator[View]:
+        """The present documents, whole for as long as the block runs."""
         self._check_open()
-        if not with_documents:
-            yield View(_kept(self._snapshot, keep))
+        if self._follower is not None:
+            with self._follower.view() as (snapshot, reading):
+                yield View(snapshot, self, reading.payloads)
             return
-        while True:
-            with self._catalog.reading() as reading:
-                snapshot = self._at(reading.generation)
-                if snapshot is not None:
-                    yield View(_kept(snapshot, keep), reading)
-                    return
-            # Writes went by between the two reads; a further try takes further writes.
+        with self._pins.hold() as snapshot:
+            yield self._on(snapshot)
 
-    def _at(self, generation: int) -> Snapshot | None:
-        """The snapshot of that write, if it is the published one or the one to come."""
-        candidates = (self._snapshot, self._upcoming)
-        return next((one for one in candidates if one.generation == generation), None)
+    def _on(self, snapshot: Snapshot) -> View:
+        return View(snapshot, self, self._payloads)
 
-    def _place(self, snapshot: Snapshot, id: str) -> Place:
-        place = snapshot.find(id)
-        if place is None:
-            raise NotFound(
-                f"collection {self.name} has no document {id!r}", reason="DOCUMENT", field="ids"
+    def _payloads(self, seqs: Sequence[int]) -> list[bytes | None]:
+        with self._catalog.reading() as reading:
+            return reading.payloads(seqs)
+
+    def _writing(self) -> Writer:
+        self._check_open()
+        if self._follower is not None:
+            raise Mismatch(
+                f"collection {self.name} is open to be read; write through the process that "
+                "holds it, or open it without read_only",
+                reason="READ_ONLY",
             )
-        return place
+        return self._writer
 
     def _check_open(self) -> None:
         if self._closed:
             raise Unavailable(f"collection {self.name} is closed", reason="CLOSED")
 
 
-def _kept(snapshot: Snapshot, keep: Filter | None) -> Snapshot:
-    return snapshot if keep is None else snapshot.only(keep)
-
-
-def _locked(path: Path) -> FolderLock:
+def _check_folder(path: Path) -> None:
     if not path.is_dir():
         raise NotFound(f"there is no collection at {path}", reason="COLLECTION")
     if not (path / CATALOG_NAME).is_file():
         raise Mismatch(f"{path} has no {CATALOG_NAME}: no collection", reason="NOT_A_COLLECTION")
-    return FolderLock(path)

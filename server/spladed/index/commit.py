@@ -1,99 +1,137 @@
-"""What one write changes in the catalog, as SQL in one transaction."""
+"""What changes in the catalog, as SQL in the caller's transaction."""
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from spladed.index import blob
-from spladed.index.blob import Batch
-from spladed.index.catalog import Connection
-from spladed.index.values import CollectionSettings, Document
+from spladed.index.catalog import BatchSize, Connection, SegmentRow
+from spladed.index.container import Container, to_bytes
 
-__all__ = ["Added", "Change", "apply"]
+__all__ = [
+    "Change", "Exchange", "Stored", "add_segment", "decode_seqs", "exchange", "purge", "write",
+]  # fmt: skip
+
+_Seqs = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Added:
-    """Documents and their rows, one a row, and the bundle that encoded them."""
+class Stored:
+    """Documents added: their batch's bytes, and what lies beside each row.
 
-    documents: Sequence[Document]
-    batch: Batch
-    bundle_id: str
+    payloads:  (seq, bytes) of those that have any
+    bundle_id: (first seq, bundle) wherever it is another one than before
+    """
+
+    first_seq: int
+    last_seq: int
+    batch: bytes
+    payloads: Sequence[tuple[int, bytes]]
+    bundles: Sequence[tuple[int, str]]
+
+    @property
+    def size(self) -> BatchSize:
+        """Of the batch."""
+        return BatchSize(self.last_seq, self.last_seq - self.first_seq + 1, len(self.batch))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Change:
-    """One write: the seqs that die, what is added, and the generation it makes."""
+    """What one group of writes changes: the seqs that die, what is added, and the
+    generation that it makes."""
 
     generation: int
-    dead_seqs: Sequence[int]
-    added: Added | None
+    dead: _Seqs
+    added: Stored | None
 
 
-def apply(connection: Connection, change: Change, settings: CollectionSettings) -> None:
-    """Make the change in the caller's transaction."""
-    _remove(connection, change.dead_seqs, settings)
+@dataclass(frozen=True, slots=True, eq=False)
+class Exchange:
+    """Documents that lie elsewhere from now on; not one of them comes or goes.
+
+    through_seq: batches up to this one are in `added`
+    removed:     names of segments whose live documents are in `added`
+    dead:        every dead seq that a segment or batch still has
+    """
+
+    through_seq: int
+    removed: Sequence[str]
+    added: SegmentRow | None
+    dead: _Seqs
+
+
+def write(connection: Connection, change: Change) -> None:
+    """Make the change of a group of writes."""
+    if len(change.dead):
+        row = (change.generation, encode_seqs(change.dead))
+        connection.execute("INSERT INTO deletes VALUES (?, 0, ?)", row)
     if change.added is not None:
-        _insert(connection, change.added, settings)
+        add(connection, change.added)
     connection.execute("UPDATE collection SET generation = ?", (change.generation,))
 
 
-def _insert(connection: Connection, added: Added, settings: CollectionSettings) -> None:
-    seqs = added.batch.seqs.tolist()
-    text = settings.store_text
-    connection.executemany(
-        "INSERT INTO documents VALUES (?, ?, ?, ?)",
-        (
-            (seq, one.id, one.text if text else "", one.metadata)
-            for seq, one in zip(seqs, added.documents, strict=True)
-        ),
-    )
-    row = (seqs[0], len(seqs), len(seqs), added.bundle_id)
-    connection.execute("INSERT INTO batches VALUES (?, ?, ?, ?)", row)
-    _write_blob(connection, seqs[0], added.batch, settings)
-    connection.execute("UPDATE collection SET next_seq = ?", (seqs[-1] + 1,))
+def add(connection: Connection, added: Stored) -> None:
+    """Store documents."""
+    if added.batch:
+        row = (added.first_seq, added.last_seq, added.batch)
+        connection.execute("INSERT INTO batches VALUES (?, ?, ?)", row)
+    connection.executemany("INSERT INTO documents VALUES (?, ?)", added.payloads)
+    connection.executemany("INSERT INTO bundles VALUES (?, ?)", added.bundles)
+    connection.execute("UPDATE collection SET next_seq = ?", (added.last_seq + 1,))
 
 
-def _write_blob(
-    connection: Connection, first_seq: int, batch: Batch, settings: CollectionSettings
-) -> None:
-    data = blob.encode(batch, settings.weight_format)
-    row = (first_seq, hashlib.sha256(data).digest(), data)
-    connection.execute("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", row)
+def exchange(connection: Connection, change: Exchange) -> None:
+    """Name the segment that takes the place of batches or other segments."""
+    connection.execute("DELETE FROM batches WHERE last_seq <= ?", (change.through_seq,))
+    removed = ((name,) for name in change.removed)
+    connection.executemany("DELETE FROM segments WHERE name = ?", removed)
+    if change.added is not None:
+        add_segment(connection, change.added)
+    _consolidate(connection, change.dead)
+    connection.execute("UPDATE collection SET layout = layout + 1")
 
 
-def _remove(connection: Connection, seqs: Sequence[int], settings: CollectionSettings) -> None:
-    connection.executemany("DELETE FROM documents WHERE seq = ?", ((seq,) for seq in seqs))
-    batch_of = "SELECT max(first_seq) FROM batches WHERE first_seq <= ?"
-    losses = Counter(connection.execute(batch_of, (seq,)).fetchone()[0] for seq in seqs)
-    for first_seq, lost in losses.items():
-        loses = "UPDATE batches SET live = live - ? WHERE first_seq = ?"
-        connection.execute(loses, (lost, first_seq))
-        counts = "SELECT rows, live FROM batches WHERE first_seq = ?"
-        rows, live = connection.execute(counts, (first_seq,)).fetchone()
-        if live * 2 < rows:
-            _rewrite(connection, first_seq, settings)
+def add_segment(connection: Connection, row: SegmentRow) -> None:
+    """Name a segment file."""
+    values = (row.first_seq, row.last_seq, row.name, row.documents, row.fingerprint)
+    connection.execute("INSERT INTO segments VALUES (?, ?, ?, ?, ?)", values)
+    connection.execute("UPDATE collection SET layout = layout + 1")
 
 
-def _rewrite(connection: Connection, first_seq: int, settings: CollectionSettings) -> None:
-    """Leave out a batch's dead rows: it pays once for each time they came to be half of it."""
-    select = "SELECT rows FROM vectors WHERE first_seq = ?"
-    (data,) = connection.execute(select, (first_seq,)).fetchone()
-    batch = blob.decode(data, settings.weight_format)
-    between = "SELECT seq FROM documents WHERE seq BETWEEN ? AND ?"
-    bounds = (first_seq, int(batch.seqs[-1]))
-    live = [seq for (seq,) in connection.execute(between, bounds)]
-    if not live:
-        connection.execute("DELETE FROM batches WHERE first_seq = ?", (first_seq,))
-        connection.execute("DELETE FROM vectors WHERE first_seq = ?", (first_seq,))
+def purge(connection: Connection, through_generation: int) -> None:
+    """Forget the payloads of documents that died up to this generation."""
+    due = "FROM deletes WHERE purged = 0 AND generation <= ?"
+    rows = connection.execute(f"SELECT data {due}", (through_generation,)).fetchall()
+    for (data,) in rows:
+        seqs = ((seq,) for seq in decode_seqs(data).tolist())
+        connection.executemany("DELETE FROM documents WHERE seq = ?", seqs)
+    mark = "UPDATE deletes SET purged = 1 WHERE purged = 0 AND generation <= ?"
+    connection.execute(mark, (through_generation,))
+
+
+def encode_seqs(seqs: _Seqs) -> bytes:
+    """A set of seqs as stored."""
+    return to_bytes([("seqs", np.sort(seqs))])
+
+
+def decode_seqs(data: bytes) -> _Seqs:
+    """A stored set of seqs, rising; raises Corrupt if it is not what was written."""
+    stored = Container.of(data, "a set of deleted documents in the catalog")
+    stored.verify("seqs")
+    return stored["seqs"]
+
+
+def _consolidate(connection: Connection, dead: _Seqs) -> None:
+    """Write the purged sets as one, without the seqs that no segment has any more, once
+    most of what they hold is that: so that it costs each seq a constant number of bytes."""
+    select = "SELECT max(generation), total(length(data)) FROM deletes WHERE purged = 1"
+    newest, size = connection.execute(select).fetchone()
+    data = encode_seqs(dead)
+    if newest is None or size < 2 * len(data) + 65_536:
         return
-    kept = batch.take(np.flatnonzero(np.isin(batch.seqs, live)))
-    # The batch keeps its key, though that seq may be dead: it bounds the seqs from below.
-    _write_blob(connection, first_seq, kept, settings)
-    counts = (len(live), len(live), first_seq)
-    connection.execute("UPDATE batches SET rows = ?, live = ? WHERE first_seq = ?", counts)
+    connection.execute("DELETE FROM deletes WHERE purged = 1")
+    if len(dead):
+        connection.execute("INSERT INTO deletes VALUES (?, 1, ?)", (newest, data))

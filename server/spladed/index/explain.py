@@ -5,26 +5,32 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from spladed.index.values import Contribution, Explanation
+from spladed.index import grid, scoring
+from spladed.index.rows import Rows
+from spladed.index.values import Contribution, Explanation, Scoring
 from spladed.sparse import SparseBatch
 
 __all__ = ["explain"]
 
 
-def explain(
-    id: str,
-    query: SparseBatch,
-    terms: npt.NDArray[np.int32],
-    weights: npt.NDArray[np.float32],
-) -> Explanation:
-    """Why the document with this stored row scores as it does for the query's one row."""
+def explain(id: str, query: SparseBatch, row: Rows, how: Scoring) -> Explanation:
+    """Why the document with this one stored row scores as it does for the query's one row."""
     shared, ours, theirs = np.intersect1d(
-        query.indices, terms, assume_unique=True, return_indices=True
+        query.indices, row.indices, assume_unique=True, return_indices=True
     )
-    left, right = query.values[ours].astype(np.float64), weights[theirs].astype(np.float64)
-    products = left * right
-    columns = (shared.tolist(), left.tolist(), right.tolist(), products.tolist())
-    contributions = [Contribution(*row) for row in zip(*columns, strict=True)]
+    impacts = scoring.document_impacts(how, row)
+    document = impacts if impacts.dtype == np.float32 else grid.numbers(impacts)
+    products = (
+        scoring.query_impacts(how, query.values)[ours].astype(np.float64)
+        * document[theirs].astype(np.float64)
+    )  # fmt: skip
+    columns = (
+        shared.tolist(),
+        query.values[ours].tolist(),
+        grid.numbers(row.weights)[theirs].tolist(),
+        products.tolist(),
+    )
+    contributions = [Contribution(*each) for each in zip(*columns, strict=True)]
     contributions.sort(key=lambda one: (-one.contribution, one.term))
     return Explanation(id, _sum_in_order(products), contributions)
 

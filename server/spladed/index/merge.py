@@ -1,16 +1,23 @@
 """Which segments become one? Pure: sizes in, groups out.
 
-The rule is that of a binary counter: a segment at least twice as large as its younger
-neighbour is left alone. So a search visits at most log2(n) + 1 segments, and a document is
-copied at most about log2(n) times in its life. Only neighbours merge: rows stay in the order
-of their seqs, which makes the order of segments and rows the order of ties.
+Only neighbours merge, so that the seqs of segments lie apart: a seq is in one segment, found
+by its bounds, and documents are read in the order of writing segment by segment.
+
+In memory the rule is that of a binary counter: a part at least twice as large as its younger
+neighbour is left alone. So a search visits at most log2(n) + 1 parts, and a document is
+copied at most about log2(n) times. Files go by tiers, each `FAN_IN` times as large as the one
+before: a document is written once a tier, and a tier has fewer than FAN_IN segments.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
-__all__ = ["plan", "worth_rewriting"]
+__all__ = ["FAN_IN", "due", "plan", "worth_rewriting"]
+
+# LSM trees' usual ten would save writes and leave up to nine segments a tier to search.
+FAN_IN = 4
 
 
 def plan(sizes: Sequence[int]) -> list[tuple[int, int]]:
@@ -33,3 +40,38 @@ def plan(sizes: Sequence[int]) -> list[tuple[int, int]]:
 def worth_rewriting(rows: int, dead: int) -> bool:
     """Whether a segment is rewritten for its dead rows alone: when they outnumber the live."""
     return dead * 2 > rows
+
+
+def due(sizes: Sequence[tuple[int, int]], smallest: int) -> tuple[int, int] | None:
+    """The neighbours `[start, stop)` to merge next, or the one to rewrite; None if none.
+
+    sizes:    (documents, dead ones) of each segment file, oldest first
+    smallest: live documents up to which a segment is of the lowest tier
+    """
+    for number, (documents, dead) in enumerate(sizes):
+        if worth_rewriting(documents, dead):
+            return number, number + 1
+    tiers = [_tier(documents - dead, smallest) for documents, dead in sizes]
+    for tier in sorted(set(tiers)):
+        for start, stop in _runs([each <= tier for each in tiers]):
+            if stop - start >= FAN_IN:
+                return start, stop
+    return None
+
+
+def _tier(documents: int, smallest: int) -> int:
+    tier = 0
+    while documents > smallest:
+        tier, smallest = tier + 1, smallest * FAN_IN
+    return tier
+
+
+def _runs(flags: Sequence[bool]) -> list[tuple[int, int]]:
+    """The stretches of true flags."""
+    runs, start = [], 0
+    for flag, group in groupby(flags):
+        stop = start + len(list(group))
+        if flag:
+            runs.append((start, stop))
+        start = stop
+    return runs

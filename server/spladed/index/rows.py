@@ -40,6 +40,14 @@ class Rows:
             np.concatenate([part.weights for part in parts]),
         )
 
+    @classmethod
+    def of_lengths(cls, lengths: npt.NDArray[np.int64], *, floats: bool) -> Rows:
+        """Rows of these numbers of terms, to be filled."""
+        indptr = _indptr(lengths)
+        nnz = int(indptr[-1])
+        weights = np.empty(nnz, np.float32 if floats else np.uint16)
+        return cls(indptr, np.empty(nnz, np.int32), weights)
+
     def __len__(self) -> int:
         return len(self.indptr) - 1
 
@@ -52,6 +60,11 @@ class Rows:
         """Indices and weights of one row, as views."""
         start, stop = self.indptr[number], self.indptr[number + 1]
         return self.indices[start:stop], self.weights[start:stop]
+
+    def one(self, number: int) -> Rows:
+        """One row as rows, as a view."""
+        indices, weights = self.row(number)
+        return Rows(np.array([0, len(indices)], np.int64), indices, weights)
 
     def take(self, numbers: npt.NDArray[np.int64]) -> Rows:
         """The rows named, in the order named."""

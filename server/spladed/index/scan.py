@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from itertools import islice
 
+from spladed.index.filter import Filter
 from spladed.index.snapshot import Place
 from spladed.index.values import Document
 from spladed.index.view import View
@@ -15,6 +17,8 @@ __all__ = ["Page", "Scan"]
 
 # What a message spends on a document beside its contents: tags, lengths, an offset.
 _OVERHEAD_BYTES = 32
+# Documents read at once: few enough to be small beside a page.
+_CHUNK = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +38,26 @@ class Page:
 class Scan:
     """Opens its view with the first page and holds it until `close`.
 
-    A view with texts is a read transaction: while it is open, SQLite cannot fold its log
-    back, so that writes make it longer. Not for two threads at once.
+    What was deleted since then stays on the disk for as long. Not for two threads at once.
     """
 
     def __init__(
-        self, view: AbstractContextManager[View], after_seq: int, *, with_vectors: bool
+        self,
+        view: AbstractContextManager[View],
+        after_seq: int,
+        *,
+        keep: Filter | None,
+        with_vectors: bool,
+        with_documents: bool,
     ) -> None:
         self._opening: Callable[[], View] = lambda: self._held.enter_context(view)
         self._held = ExitStack()
         self._view: View | None = None
-        self._places: Iterator[Place] = iter(())
+        self._entries: Iterator[tuple[Place, Document]] = iter(())
         self._ahead: tuple[Place, Document] | None = None
         self._last_seq = after_seq
-        self._with_vectors = with_vectors
+        self._keep = keep
+        self._with_vectors, self._with_documents = with_vectors, with_documents
 
     def page(self, *, max_documents: int, max_bytes: int) -> Page:
         """The next documents: as many as stay within both bounds, but at least one.
@@ -56,7 +66,7 @@ class Scan:
         """
         view = self._opened()
         taken: list[tuple[Place, Document]] = []
-        while len(taken) < max_documents and (entry := self._next(view)) is not None:
+        while len(taken) < max_documents and (entry := self._next()) is not None:
             max_bytes -= self._size(view, *entry)
             if taken and max_bytes < 0:
                 self._ahead = entry
@@ -76,17 +86,24 @@ class Scan:
     def _opened(self) -> View:
         if self._view is None:
             self._view = self._opening()
-            self._places = self._view.snapshot.live_after(self._last_seq)
+            allowed = self._view.allowed(self._keep)
+            places = self._view.snapshot.places_after(self._last_seq, allowed)
+            self._entries = self._read(self._view, places)
         return self._view
 
-    def _next(self, view: View) -> tuple[Place, Document] | None:
+    def _read(self, view: View, places: Iterator[Place]) -> Iterator[tuple[Place, Document]]:
+        while chunk := list(islice(places, _CHUNK)):
+            yield from zip(chunk, view.documents(chunk, whole=self._with_documents), strict=True)
+
+    def _next(self) -> tuple[Place, Document] | None:
         if self._ahead is not None:
             entry, self._ahead = self._ahead, None
             return entry
-        place = next(self._places, None)
-        return None if place is None else (place, view.documents([place])[0])
+        return next(self._entries, None)
 
     def _size(self, view: View, place: Place, document: Document) -> int:
-        contents = (document.id, document.text, document.metadata)
+        values = (value for each in document.fields.values() for value in each)
+        named = (*document.fields, *(value for value in values if isinstance(value, str)))
+        contents = (document.id, document.text, document.metadata, *named)
         weights = view.nnz(place) if self._with_vectors else 0
         return _OVERHEAD_BYTES + 8 * weights + sum(len(each.encode()) for each in contents)

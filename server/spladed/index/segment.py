@@ -1,64 +1,185 @@
-"""Rows that never change, as rows and as postings."""
+"""A segment as it is read: sections of a container, mapped from a file or in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from spladed.index import kernels
-from spladed.index.rows import Rows, Weights
+from spladed.errors import Corrupt
+from spladed.index import storage
+from spladed.index.container import Container
+from spladed.index.ids import Ids
+from spladed.index.kernels import build as kernels
+from spladed.index.kernels import ids as id_kernels
+from spladed.index.rows import Rows
 
-__all__ = ["Postings", "Segment"]
+__all__ = ["Segment"]
 
+_Numbers = npt.NDArray[np.int64]
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Postings:
-    """Term-major: the documents of `terms[i]` are `docs[starts[i]:starts[i+1]]`, rising.
-
-    terms: int32 [T], rising; starts: int64 [T + 1]; docs: int32 [nnz], rows of the segment;
-    weights: uint16 or float32 [nnz]
-    """
-
-    terms: npt.NDArray[np.int32]
-    starts: npt.NDArray[np.int64]
-    docs: npt.NDArray[np.int32]
-    weights: Weights
+# What a kernel follows blindly, so that a wrong number would be read as an address: checked
+# when a segment is opened. Rows, postings and ids are checked by `verify`, and when merged.
+_FOLLOWED = ("meta", "seqs", "by_seq", "id_starts", "id_hashes", "id_rows")
+_FOLLOWED_IN_WINDOW = ("row_starts", "terms", "starts")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Segment:
-    """Documents by rising seq: `seqs` int64 [n], `ids` [n], their rows and postings.
+    """Documents, their rows and postings; nothing in it changes.
 
-    `row_of` is the row of each id; a segment never holds an id twice.
+    documents, weights: how many
+    wide, floats:       32-bit terms; float32 stored weights (else 16-bit steps)
+    directory:          int64 [windows, COLUMNS], see `kernels.build`
     """
 
-    seqs: npt.NDArray[np.int64]
-    ids: Sequence[str]
-    row_of: dict[str, int]
-    rows: Rows
-    postings: Postings
+    def __init__(self, container: Container, *, name: str = "") -> None:
+        self.container = container
+        self.name = name
+        self._check()
+        meta = json.loads(container["meta"].tobytes())
+        self.dimension: int = meta["dimension"]
+        self.weights: int = meta["weights"]
+        self.wide: bool = self.dimension > 65_536
+        self.floats: bool = meta["weight_format"] == "float32"
+        self.seqs: _Numbers = container["seqs"]
+        self.directory = _directory(container, meta["windows"])
+        self.has_postings: bool = "w0/terms" in container
+        self.float_impacts: bool = self.has_postings and container["w0/impacts"].dtype == "<f4"
 
     @classmethod
-    def build(
-        cls, dimension: int, seqs: npt.NDArray[np.int64], ids: Sequence[str], rows: Rows
-    ) -> Segment:
-        """The segment of these documents; seqs rise, ids are distinct."""
-        postings = kernels.invert(rows.indptr, rows.indices, rows.weights, dimension)
-        row_of = {id: row for row, id in enumerate(ids)}
-        return cls(seqs, ids, row_of, rows, Postings(*postings))
-
-    def __len__(self) -> int:
-        return len(self.ids)
+    def open(cls, path: Path) -> Segment:
+        """The segment in this file; raises Corrupt, Mismatch FORMAT_VERSION, Unavailable."""
+        return cls(Container(storage.mapped(path), str(path)), name=path.name)
 
     @property
-    def nbytes(self) -> int:
-        """The arrays' size in bytes."""
-        rows, postings = self.rows, self.postings
-        arrays = (
-            self.seqs, rows.indptr, rows.indices, rows.weights,
-            postings.terms, postings.starts, postings.docs, postings.weights,
+    def documents(self) -> int:
+        """How many documents it has, dead ones too."""
+        return len(self.seqs)
+
+    @property
+    def data(self) -> npt.NDArray[np.uint8]:
+        """Every byte of it, which `directory` points into."""
+        return self.container.data
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells it from every other file, 16 hexadecimal digits."""
+        return f"{self.container.fingerprint:016x}"
+
+    @property
+    def first_seq(self) -> int:
+        """The lowest seq."""
+        return int(self.seqs[self.by_seq[0]])
+
+    @property
+    def last_seq(self) -> int:
+        """The highest seq."""
+        return int(self.seqs[self.by_seq[-1]])
+
+    @property
+    def by_seq(self) -> npt.NDArray[np.uint32]:
+        """The rows by rising seq."""
+        return self.container["by_seq"]
+
+    @cached_property
+    def seqs_rising(self) -> _Numbers:
+        """The seqs, sorted."""
+        return self.seqs[self.by_seq]
+
+    @cached_property
+    def columns(self) -> Mapping[str, npt.NDArray[Any]]:
+        """The columns of declared fields, by their section's name behind `fields/`."""
+        names = [name for name in self.container.names if name.startswith("fields/")]
+        return {name.removeprefix("fields/"): self.container[name] for name in names}
+
+    @property
+    def ids(self) -> Ids:
+        """The ids by row; the hashes are put in order of rows with every call."""
+        hashes = np.empty(self.documents, np.uint64)
+        hashes[self.container["id_rows"]] = self.container["id_hashes"]
+        return Ids(self.container["ids"], self.container["id_starts"], hashes)
+
+    def id(self, row: int) -> str:
+        """The id of the document in this row."""
+        start, stop = self.container["id_starts"][row : row + 2].tolist()
+        return self.container["ids"][start:stop].tobytes().decode()
+
+    def rows_of(self, ids: Ids) -> _Numbers:
+        """The row of each of these ids, -1 where it is not here."""
+        part = self.container
+        return id_kernels.probe(
+            part["id_hashes"], part["id_rows"], part["ids"], part["id_starts"],
+            ids.hashes, ids.blob, ids.starts,
         )  # fmt: skip
-        return sum(array.nbytes for array in arrays)
+
+    def rows_of_ids(self, ids: list[str]) -> _Numbers:
+        """As `rows_of`, for strings."""
+        return self.rows_of(Ids.of(ids))
+
+    def rows_of_seqs(self, seqs: _Numbers) -> _Numbers:
+        """The row of each of these seqs, -1 where it is not here."""
+        rising = self.seqs_rising
+        places = np.minimum(np.searchsorted(rising, seqs), len(rising) - 1)
+        return np.where(rising[places] == seqs, self.by_seq[places].astype(np.int64), -1)
+
+    def lengths(self, rows: _Numbers) -> _Numbers:
+        """How many terms each of these rows has."""
+        return kernels.lengths(self.data, self.directory, self.wide, self.floats, rows)
+
+    def rows(self, rows: _Numbers) -> Rows:
+        """These rows, in the order named."""
+        lengths = self.lengths(rows)
+        taken = Rows.of_lengths(lengths, floats=self.floats)
+        self.unpack(rows, taken, taken.indptr[:-1])
+        return taken
+
+    def unpack(self, rows: _Numbers, into: Rows, places: _Numbers) -> None:
+        """Write these rows to those positions of `into`."""
+        nothing = np.empty(0, np.float32 if not self.floats else np.uint16)
+        steps, numbers = (nothing, into.weights) if self.floats else (into.weights, nothing)
+        kernels.fill(
+            self.data, self.directory, self.wide, self.floats, rows, places,
+            into.indices, steps, numbers,
+        )  # fmt: skip
+
+    def verify(self) -> None:
+        """Raises Corrupt CHECKSUM, naming the file and the section, if any byte changed."""
+        for name in self.container.names:
+            self.container.verify(name)
+
+    def _check(self) -> None:
+        for name in (*_FOLLOWED, *self.container.names):
+            last = name.rpartition("/")[2]
+            if name in _FOLLOWED or last in _FOLLOWED_IN_WINDOW or name.startswith("fields/"):
+                self.container.verify(name)
+
+
+def _directory(container: Container, windows: list[int]) -> npt.NDArray[np.int64]:
+    directory = np.zeros((len(windows), kernels.COLUMNS), np.int64)
+    first = 0
+    for number, documents in enumerate(windows):
+        directory[number] = _window(container, f"w{number}", first, documents)
+        first += documents
+    if first != len(container["seqs"]):
+        raise Corrupt(
+            f"{container.where} has {len(container['seqs'])} documents, its windows {first}",
+            reason="COUNTS",
+        )
+    return directory
+
+
+def _window(container: Container, prefix: str, first: int, documents: int) -> list[int]:
+    """One row of the directory; a batch has no postings."""
+    places = [container.offset(f"{prefix}/{name}") for name in ("rows", "row_starts")]
+    if f"{prefix}/terms" not in container:
+        return [first, documents, *places, -1, 0, -1, -1, -1]
+    terms, starts, docs, impacts = (
+        container.offset(f"{prefix}/{name}") for name in ("terms", "starts", "docs", "impacts")
+    )
+    count = len(container[f"{prefix}/terms"])
+    return [first, documents, *places, terms, count, starts, docs, impacts]

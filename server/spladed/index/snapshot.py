@@ -1,143 +1,124 @@
-"""What a reader sees: segments, and which of their rows are dead. Nothing in it changes.
+"""What a reader sees: segments, and which of their rows live. Nothing in it changes.
 
 A write makes the next snapshot out of this one; the arrays that did not change are shared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from spladed.index import merge
-from spladed.index.filter import Filter
-from spladed.index.rows import Rows
+from spladed.index import bits
+from spladed.index.bits import Bits
+from spladed.index.ids import Ids
+from spladed.index.kernels.bits import are_set, clear
 from spladed.index.segment import Segment
 
 __all__ = ["Part", "Place", "Snapshot"]
 
-# (part, row): where a live document is.
+_Numbers = npt.NDArray[np.int64]
+
+# (part, row): where a document is.
 Place = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """One segment and its dead rows: `dead` uint8 [n], 1 where deleted."""
+    """One segment and its live rows, a bitmap (see `bits`)."""
 
     segment: Segment
-    dead: npt.NDArray[np.uint8]
-    dead_count: int
+    live: Bits
+    live_count: int
 
     @classmethod
     def of(cls, segment: Segment) -> Part:
         """The segment with every row alive."""
-        return cls(segment, np.zeros(len(segment), np.uint8), 0)
+        return cls(segment, bits.every(segment.documents), segment.documents)
 
     @property
-    def live_count(self) -> int:
-        """How many documents live here."""
-        return len(self.segment) - self.dead_count
+    def dead_count(self) -> int:
+        """How many rows are dead."""
+        return self.segment.documents - self.live_count
 
-    @property
+    def without(self, rows: _Numbers) -> Part:
+        """The same segment with these rows dead too."""
+        live = self.live.copy()
+        cleared = clear(live, rows)
+        return Part(self.segment, live, self.live_count - cleared) if cleared else self
+
+    def without_seqs(self, seqs: _Numbers) -> Part:
+        """The same segment with these seqs dead too, as far as it has them."""
+        rows = self.segment.rows_of_seqs(seqs) if len(seqs) else seqs
+        return self.without(rows[rows >= 0])
+
+    def live_rows(self) -> _Numbers:
+        """The live rows, rising."""
+        return bits.rows_of(self.live, self.segment.documents)
+
+    def live_rows_by_seq(self) -> _Numbers:
+        """The live rows by rising seq."""
+        rows = self.segment.by_seq.astype(np.int64)
+        return rows if not self.dead_count else rows[are_set(self.live, rows)]
+
+    def dead_seqs(self) -> _Numbers:
+        """The seqs of its dead rows."""
+        if not self.dead_count:
+            return np.empty(0, np.int64)
+        return self.segment.seqs[bits.rows_of(~self.live, self.segment.documents)]
+
     def live_nnz(self) -> int:
         """How many weights the live documents have."""
-        return int(np.diff(self.segment.rows.indptr)[self.dead == 0].sum())
-
-    def without(self, rows: Sequence[int]) -> Part:
-        """The same segment with these live rows dead too."""
-        dead = self.dead.copy()
-        dead[rows] = 1
-        return Part(self.segment, dead, self.dead_count + len(rows))
-
-    def only(self, keep: Filter) -> Part:
-        """The same segment where what the filter does not keep is dead too."""
-        row_of = self.segment.row_of
-        named = [row_of[id] for id in keep.ids if id in row_of]
-        if keep.excluding:
-            dead = self.dead.copy()
-            dead[named] = 1
-        else:
-            dead = np.ones_like(self.dead)
-            dead[named] = self.dead[named]
-        return Part(self.segment, dead, int(np.count_nonzero(dead)))
-
-    def live(self) -> tuple[npt.NDArray[np.int64], Sequence[str], Rows]:
-        """Seqs, ids and rows of the live documents, in order."""
-        segment = self.segment
         if not self.dead_count:
-            return segment.seqs, segment.ids, segment.rows
-        keep = np.flatnonzero(self.dead == 0)
-        return (
-            segment.seqs[keep],
-            [segment.ids[row] for row in keep.tolist()],
-            segment.rows.take(keep),
-        )
+            return self.segment.weights
+        return int(self.segment.lengths(self.live_rows()).sum())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """The live documents after write number `generation`; parts by rising seq."""
+    """The live documents after write number `generation`; parts by rising seq.
 
-    dimension: int
+    Parts beyond `segments` are the buffer: in memory, and in the catalog as batches.
+    """
+
     generation: int
     parts: tuple[Part, ...]
 
     def __len__(self) -> int:
         return sum(part.live_count for part in self.parts)
 
-    def find(self, id: str) -> Place | None:
-        """Where the live document of this id is."""
-        for number, part in enumerate(self.parts):
-            row = part.segment.row_of.get(id)
-            if row is not None and not part.dead[row]:
-                return number, row
-        return None
+    def find(self, ids: Ids) -> tuple[_Numbers, _Numbers]:
+        """(part, row) of each id, int64 arrays; part -1 where no such document lives."""
+        where = np.full(len(ids), -1, np.int64)
+        rows = np.full(len(ids), -1, np.int64)
+        for number in range(len(self.parts) - 1, -1, -1):  # the younger ones are asked for most
+            part = self.parts[number]
+            found = part.segment.rows_of(ids)
+            here = are_set(part.live, found)
+            where[here], rows[here] = number, found[here]
+        return where, rows
 
-    def places(self, ids: Iterable[str]) -> list[Place]:
-        """The places of those ids that live here, each once."""
-        found = (self.find(id) for id in dict.fromkeys(ids))
-        return [place for place in found if place is not None]
-
-    def only(self, keep: Filter) -> Snapshot:
-        """What this filter keeps of it, at the same generation: to read, not to write on."""
-        return replace(self, parts=tuple(part.only(keep) for part in self.parts))
-
-    def live_after(self, seq: int) -> Iterator[Place]:
-        """The places of the live documents beyond this seq, by rising seq."""
-        for number, part in enumerate(self.parts):
-            first = int(np.searchsorted(part.segment.seqs, seq, side="right"))
-            for row in np.flatnonzero(part.dead[first:] == 0).tolist():
-                yield number, first + row
+    def places(self, ids: Sequence[str]) -> list[Place | None]:
+        """Where the live document of each id is."""
+        where, rows = self.find(Ids.of(ids))
+        pairs = zip(where.tolist(), rows.tolist(), strict=True)
+        return [(part, row) if part >= 0 else None for part, row in pairs]
 
     def seq(self, place: Place) -> int:
         """The seq of the document there."""
         return int(self.parts[place[0]].segment.seqs[place[1]])
 
-    def after(self, dead: Sequence[Place], added: Segment | None) -> Snapshot:
-        """The next generation: without the documents at `dead`, with those of `added`."""
-        rows_of: dict[int, list[int]] = {}
-        for number, row in dead:
-            rows_of.setdefault(number, []).append(row)
-        parts = list(self.parts)
-        for number, rows in rows_of.items():
-            parts[number] = parts[number].without(rows)
-        if added is not None:
-            parts.append(Part.of(added))
-        return replace(self, generation=self.generation + 1, parts=self._merged(parts))
+    def id(self, place: Place) -> str:
+        """The id of the document there."""
+        return self.parts[place[0]].segment.id(place[1])
 
-    def _merged(self, parts: list[Part]) -> tuple[Part, ...]:
-        groups = merge.plan([part.live_count for part in parts])
-        return tuple(self._one(parts[start:stop]) for start, stop in groups)
-
-    def _one(self, parts: list[Part]) -> Part:
-        """The group as one part: itself if alone and mostly alive, else written anew."""
-        only = parts[0]
-        if len(parts) == 1 and not merge.worth_rewriting(len(only.segment), only.dead_count):
-            return only
-        seqs, ids, rows = zip(*(part.live() for part in parts), strict=True)
-        all_ids = [id for some in ids for id in some]
-        return Part.of(
-            Segment.build(self.dimension, np.concatenate(seqs), all_ids, Rows.concatenate(rows))
-        )
+    def places_after(self, seq: int, allowed: Sequence[Bits]) -> Iterator[Place]:
+        """The places beyond this seq whose rows each part's bitmap allows, by rising seq."""
+        for number, (part, rows) in enumerate(zip(self.parts, allowed, strict=True)):
+            segment = part.segment
+            first = int(np.searchsorted(segment.seqs_rising, seq, side="right"))
+            rising = segment.by_seq[first:].astype(np.int64)
+            for row in rising[are_set(rows, rising)].tolist():
+                yield number, row

@@ -13,6 +13,7 @@ from spladed.sparse import SparseBatch
 __all__ = [
     "MAX_DIMENSION",
     "CollectionSettings",
+    "Compacted",
     "Contribution",
     "Document",
     "Explanation",
@@ -157,10 +158,12 @@ class Stats:
     """What a collection holds.
 
     documents, nnz: live documents and their stored weights
-    deleted:        dead rows still in memory, until their segment is rewritten
-    segments:       how many segments a search visits
-    memory_bytes:   the arrays of the snapshot, without ids
-    disk_bytes:     the files of the folder
+    deleted:            dead rows that still take room, until their segment is rewritten
+    segments:           how many segments a search visits, those in memory too
+    buffered_documents: written and not yet in a segment file
+    memory_bytes:       anonymous memory: segments in memory, bitmaps, cached masks
+    mapped_bytes:       segment files, which the kernel holds in memory as far as it has room
+    disk_bytes:         the files of the folder
     """
 
     documents: int
@@ -168,5 +171,16 @@ class Stats:
     nnz: int
     generation: int
     segments: int
+    buffered_documents: int
     memory_bytes: int
+    mapped_bytes: int
     disk_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """The generation, which a compaction does not change, and the bytes on disk."""
+
+    generation: int
+    bytes_before: int
+    bytes_after: int

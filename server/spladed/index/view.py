@@ -1,52 +1,167 @@
-"""What one read sees: a snapshot, and if it needs texts the catalog at the same write."""
+"""What one read sees: a snapshot, and the payloads beside its rows."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
-from spladed.index import grid, search
-from spladed.index.catalog import Reading
-from spladed.index.snapshot import Place, Snapshot
-from spladed.index.values import Document, Hit
+import numpy as np
+
+from spladed.errors import NotFound
+from spladed.index import columns, explain, grid, payload, search
+from spladed.index.bits import Bits
+from spladed.index.check import check_dimension, check_ids, check_k, check_one_row
+from spladed.index.filter import Filter, checked
+from spladed.index.masks import Masks
+from spladed.index.rows import Rows
+from spladed.index.snapshot import Part, Place, Snapshot
+from spladed.index.union import gathered
+from spladed.index.values import CollectionSettings, Document, Explanation, Found, Hit, Value
 from spladed.sparse import SparseBatch
 
-__all__ = ["View"]
+__all__ = ["Origin", "Payloads", "View"]
+
+# The payload of each seq, None where there is none.
+Payloads = Callable[[Sequence[int]], list[bytes | None]]
 
 
-@dataclass(frozen=True, slots=True)
+class Origin(Protocol):
+    """What every view of a collection shares."""
+
+    name: str
+    settings: CollectionSettings
+    masks: Masks
+
+
 class View:
-    """Reads answer from here; without `reading`, a Document has only its id."""
+    """The documents of one generation; every method sees the same ones.
 
-    snapshot: Snapshot
-    reading: Reading | None = None
+    Arguments and errors are those of Collection's methods.
+    """
 
-    def documents(self, places: Sequence[Place]) -> list[Document]:
-        """The documents there, in order."""
-        if self.reading is not None:
-            return self.reading.documents(self.snapshot.seq(place) for place in places)
-        return [Document(self._id(place)) for place in places]
+    def __init__(self, snapshot: Snapshot, origin: Origin, payloads: Payloads) -> None:
+        self.snapshot = snapshot
+        self._origin = origin
+        self._settings = origin.settings
+        self._payloads = payloads
 
-    def nnz(self, place: Place) -> int:
-        """How many weights the document there has."""
-        indptr = self.snapshot.parts[place[0]].segment.rows.indptr
-        return int(indptr[place[1] + 1] - indptr[place[1]])
+    @property
+    def generation(self) -> int:
+        """How many writes made what is seen."""
+        return self.snapshot.generation
+
+    def __len__(self) -> int:
+        return len(self.snapshot)
+
+    def get(
+        self, ids: Sequence[str], *, with_vectors: bool = False, with_documents: bool = True
+    ) -> Found:
+        """The documents of these ids, in order of request, and the ids that are unknown."""
+        check_ids(ids)
+        found = list(zip(ids, self.snapshot.places(ids), strict=True))
+        places = [place for _, place in found if place is not None]
+        return Found(
+            self.documents(places, whole=with_documents),
+            self.vectors(places if with_vectors else []),
+            [id for id, place in found if place is None],
+            self.generation,
+        )
+
+    def search(
+        self,
+        queries: SparseBatch,
+        k: int,
+        *,
+        keep: Filter | None = None,
+        with_documents: bool = False,
+    ) -> list[list[Hit]]:
+        """The k best documents of each query."""
+        check_k(k)
+        check_dimension(queries, self._settings.dimension, "queries")
+        allowed = self.allowed(keep)
+        rows = (queries.slice(row, row + 1) for row in range(len(queries)))
+        return [self._hits(query, k, allowed, with_documents) for query in rows]
+
+    def explain(self, query: SparseBatch, ids: Sequence[str]) -> list[Explanation]:
+        """The terms that each of these documents shares with a query of one row."""
+        check_dimension(query, self._settings.dimension, "query")
+        check_one_row(query)
+        check_ids(ids)
+        rows = self._rows([self._place(id) for id in ids])
+        how = self._settings.scoring
+        return [explain.explain(id, query, rows.one(number), how) for number, id in enumerate(ids)]
+
+    def allowed(self, keep: Filter | None) -> list[Bits]:
+        """For each part the live rows that a filter keeps."""
+        if keep is None:
+            return [part.live for part in self.snapshot.parts]
+        keep = checked(keep, self._settings.fields)
+        return [self._kept(part, keep) for part in self.snapshot.parts]
+
+    def documents(self, places: Sequence[Place], *, whole: bool) -> list[Document]:
+        """The documents there, in order; with nothing but their ids unless `whole`."""
+        ids = [self.snapshot.id(place) for place in places]
+        if not whole:
+            return [Document(id) for id in ids]
+        payloads = self._payloads([self.snapshot.seq(place) for place in places])
+        texts = [
+            payload.decode(stored, f"{self._origin.name}, document {id!r}") if stored else ("", "")
+            for id, stored in zip(ids, payloads, strict=True)
+        ]
+        together = zip(ids, texts, self._fields(places), strict=True)
+        return [Document(id, text, metadata, fields) for id, (text, metadata), fields in together]
 
     def vectors(self, places: Sequence[Place]) -> SparseBatch:
         """The stored numbers there, one row a place."""
-        parts = self.snapshot.parts
-        stored = (parts[number].segment.rows.row(row) for number, row in places)
-        rows = [(terms, grid.numbers(weights)) for terms, weights in stored]
-        return SparseBatch.from_rows(self.snapshot.dimension, rows)
+        return grid.vectors(self._rows(places), self._settings.dimension)
 
-    def hits(self, query: SparseBatch, k: int) -> list[Hit]:
-        """The k best for a query of one row, with documents if this view reads them."""
-        best = search.top(self.snapshot, query, k)
-        if self.reading is None:
-            return [Hit(self._id(place), score) for score, place in best]
-        documents = self.documents([place for _, place in best])
+    def nnz(self, place: Place) -> int:
+        """How many weights the document there has."""
+        rows = np.array([place[1]], np.int64)
+        return int(self.snapshot.parts[place[0]].segment.lengths(rows)[0])
+
+    def _kept(self, part: Part, keep: Filter) -> Bits:
+        return part.live & self._origin.masks.get(keep, part.segment)
+
+    def _hits(
+        self, query: SparseBatch, k: int, allowed: Sequence[Bits], with_documents: bool
+    ) -> list[Hit]:
+        best = search.top(self.snapshot, allowed, query, k, self._settings.scoring)
+        if not with_documents:
+            return [Hit(self.snapshot.id(place), score) for score, place in best]
+        documents = self.documents([place for _, place in best], whole=True)
         scored = zip(documents, best, strict=True)
         return [Hit(document.id, score, document) for document, (score, _) in scored]
 
-    def _id(self, place: Place) -> str:
-        return self.snapshot.parts[place[0]].segment.ids[place[1]]
+    def _rows(self, places: Sequence[Place]) -> Rows:
+        part, rows = np.array(places, np.int64).reshape(-1, 2).T
+        taken = gathered([one.segment for one in self.snapshot.parts], part, rows)
+        # Without places there is nothing to tell the type of weights by.
+        return taken if places else Rows.of_lengths(rows, floats=self._floats)
+
+    @property
+    def _floats(self) -> bool:
+        return self._settings.weight_format == "float32"
+
+    def _fields(self, places: Sequence[Place]) -> list[Mapping[str, tuple[Value, ...]]]:
+        if not self._settings.fields:
+            return [{} for _ in places]
+        values: list[Mapping[str, tuple[Value, ...]]] = [{} for _ in places]
+        for number, part in enumerate(self.snapshot.parts):
+            mine = [position for position, place in enumerate(places) if place[0] == number]
+            rows = np.array([places[position][1] for position in mine], np.int64)
+            if mine:
+                found = columns.values(self._settings.fields, part.segment.columns, rows)
+                for position, each in zip(mine, found, strict=True):
+                    values[position] = each
+        return values
+
+    def _place(self, id: str) -> Place:
+        (place,) = self.snapshot.places([id])
+        if place is None:
+            raise NotFound(
+                f"collection {self._origin.name} has no document {id!r}",
+                reason="DOCUMENT",
+                field="ids",
+            )
+        return place

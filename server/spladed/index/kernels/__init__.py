@@ -1,5 +1,1 @@
-"""The index room's loops, compiled."""
-
-from spladed.index.kernels.old import WINDOW, invert, score, warm_up
-
-__all__ = ["WINDOW", "invert", "score", "warm_up"]
+"""The index room's loops, compiled. Each file is one kind of loop; see `compiled`."""

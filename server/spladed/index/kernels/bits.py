@@ -1,4 +1,4 @@
-"""Bitmaps of rows: uint64 words, the bit `row & 63` of word `row >> 6`."""
+"""Single rows in bitmaps (see `index.bits`)."""
 
 from __future__ import annotations
 
@@ -9,23 +9,10 @@ import numpy.typing as npt
 
 from spladed.index.kernels.compiled import array, compiled, types
 
-__all__ = ["all_set", "are_set", "clear", "set_rows"]
+__all__ = ["are_set", "clear"]
 
 _Array = npt.NDArray[Any]
 _I8, _U8 = array(types.int64), array(types.uint64)
-
-
-def all_set(documents: int) -> npt.NDArray[np.uint64]:
-    """A bitmap of all rows; bits beyond are 0."""
-    words = np.full((documents + 63) >> 6, np.iinfo(np.uint64).max, np.uint64)
-    if documents & 63:
-        words[-1] = np.uint64((1 << (documents & 63)) - 1)
-    return words
-
-
-def set_rows(words: npt.NDArray[np.uint64], documents: int) -> npt.NDArray[np.int64]:
-    """The rows whose bit is set, rising."""
-    return np.flatnonzero(np.unpackbits(words.view(np.uint8), count=documents, bitorder="little"))
 
 
 @compiled(types.int64(array(types.uint64, readonly=False), _I8))

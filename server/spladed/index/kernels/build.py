@@ -220,4 +220,3 @@ def powers(weights: _Array, power: float) -> _Array:
     for position in range(len(weights)):
         raised[position] = np.float64(weights[position]) ** power
     return raised
-

@@ -40,9 +40,7 @@ def _first_not_below(hashes: _Array, wanted: int) -> int:
     return low
 
 
-@compiled(
-    array(types.int64, readonly=False)(_U8, _U4, _U1, _I8, _U8, _U1, _I8)
-)
+@compiled(array(types.int64, readonly=False)(_U8, _U4, _U1, _I8, _U8, _U1, _I8))
 def probe(hashes: _Array, rows: _Array, blob: _Array, starts: _Array,
           wanted: _Array, wanted_blob: _Array, wanted_starts: _Array) -> _Array:  # fmt: skip
     """int64 [wanted]: the row of each wanted id, -1 where it is not there.

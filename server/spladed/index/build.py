@@ -1,0 +1,139 @@
+"""Documents -> the sections of a segment, window by window. Pure.
+
+What is kept for all documents at once is some 40 bytes each and their ids; rows and
+postings are made a window at a time and handed over, so that a segment of any size is
+written in bounded memory.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spladed.index import columns, scoring
+from spladed.index.batch import Source
+from spladed.index.kernels import build as kernels
+from spladed.index.rows import Rows, Weights
+from spladed.index.values import CollectionSettings, Field
+
+__all__ = ["WIDE_FROM", "WINDOW", "batch_sections", "segment_sections", "sort_order"]
+
+Section = tuple[str, npt.NDArray[Any]]
+_Numbers = npt.NDArray[np.int64]
+
+# Documents a window: their numbers fit in 16 bits, and the float64 accumulators of one
+# window are 512 kB and stay in a core's own cache.
+WINDOW = 65_536
+# Offsets into a window's packed rows, of at most 8 bytes a weight, fit in 32 bits.
+_MAX_WEIGHTS = 1 << 29
+# Terms are 16 bits wide up to this dimension.
+WIDE_FROM = 65_537
+
+
+def batch_sections(source: Source, settings: CollectionSettings) -> Iterator[Section]:
+    """Documents by rising seq, without postings: what the catalog keeps until a flush."""
+    return _sections(source, settings, np.arange(len(source.seqs)), with_postings=False)
+
+
+def segment_sections(
+    source: Source, settings: CollectionSettings, order: _Numbers | None = None
+) -> Iterator[Section]:
+    """A whole segment, its rows in the order given, else by rising seq."""
+    if order is None:
+        order = np.arange(len(source.seqs))
+    return _sections(source, settings, order, with_postings=True)
+
+
+def sort_order(source: Source) -> _Numbers:
+    """The documents by their heaviest terms, equal ones by seq."""
+    return np.argsort(source.keys(), kind="stable")
+
+
+def _sections(
+    source: Source, settings: CollectionSettings, order: _Numbers, *, with_postings: bool
+) -> Iterator[Section]:
+    lengths = source.lengths()
+    cuts = _cuts(lengths[order])
+    windows = list(zip(cuts[:-1], cuts[1:], strict=True))
+    yield "meta", _meta(settings, int(lengths.sum()), [stop - start for start, stop in windows])
+    yield from _identity(source, settings.fields, order)
+    for number, (start, stop) in enumerate(windows):
+        rows = source.rows(order[start:stop])
+        yield from _packed(f"w{number}", rows, settings)
+        if with_postings:
+            yield from _postings(f"w{number}", rows, settings)
+
+
+def _cuts(lengths: _Numbers) -> list[int]:
+    """Where windows start and stop, from the lengths of their rows."""
+    cuts = [0]
+    before = np.concatenate([[0], np.cumsum(lengths)])
+    while cuts[-1] < len(lengths):
+        start = cuts[-1]
+        fits = int(np.searchsorted(before, before[start] + _MAX_WEIGHTS)) - 1
+        cuts.append(min(start + WINDOW, max(fits, start + 1), len(lengths)))
+    return cuts
+
+
+def _meta(settings: CollectionSettings, weights: int, windows: list[int]) -> npt.NDArray[np.uint8]:
+    content = {
+        "dimension": settings.dimension,
+        "weight_format": settings.weight_format,
+        "scoring": asdict(settings.scoring),
+        "fields": [asdict(field) for field in settings.fields],
+        "weights": weights,
+        "windows": windows,
+    }
+    return np.frombuffer(json.dumps(content).encode(), np.uint8)
+
+
+def _identity(source: Source, fields: Sequence[Field], order: _Numbers) -> Iterator[Section]:
+    """Seqs, ids and columns; `order` is a permutation, so its inverse sorts by seq."""
+    by_seq = np.empty(len(order), np.uint32)
+    by_seq[order] = np.arange(len(order), dtype=np.uint32)
+    ids = source.ids.take(order)
+    by_hash = np.argsort(ids.hashes, kind="stable")
+    yield "seqs", source.seqs[order]
+    yield "by_seq", by_seq
+    yield "ids", ids.blob
+    yield "id_starts", ids.starts
+    yield "id_hashes", ids.hashes[by_hash]
+    yield "id_rows", by_hash.astype(np.uint32)
+    for name, column in columns.take(fields, source.columns, order).items():
+        yield f"fields/{name}", column
+
+
+def _packed(prefix: str, rows: Rows, settings: CollectionSettings) -> Iterator[Section]:
+    wide, floats = settings.dimension >= WIDE_FROM, settings.weight_format == "float32"
+    sizes = kernels.packed_bytes(np.diff(rows.indptr), wide, floats)
+    starts = np.zeros(len(rows) + 1, np.uint32)
+    np.cumsum(sizes, out=starts[1:])
+    data = np.zeros(int(starts[-1]), np.uint8)
+    steps, numbers = _by_type(rows.weights)
+    kernels.pack(rows.indptr, rows.indices, steps, numbers, starts, wide, floats, data)
+    yield f"{prefix}/rows", data
+    yield f"{prefix}/row_starts", starts
+
+
+def _postings(prefix: str, rows: Rows, settings: CollectionSettings) -> Iterator[Section]:
+    impacts = scoring.document_impacts(settings.scoring, rows)
+    terms, starts, docs, inverted = kernels.invert(
+        rows.indptr, rows.indices, impacts, settings.dimension
+    )
+    wide = settings.dimension >= WIDE_FROM
+    yield f"{prefix}/terms", terms.astype(np.uint32 if wide else np.uint16)
+    yield f"{prefix}/starts", starts
+    yield f"{prefix}/docs", docs
+    yield f"{prefix}/impacts", inverted
+
+
+def _by_type(weights: Weights) -> tuple[Weights, Weights]:
+    """(steps uint16, numbers float32), of which one is the weights and one is empty."""
+    if weights.dtype == np.uint16:
+        return weights, np.empty(0, np.float32)
+    return np.empty(0, np.uint16), weights
