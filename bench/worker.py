@@ -1,0 +1,156 @@
+"""A store in a process of its own, so that its memory, bytes and processor time are its own.
+
+The bench holds a `Worker` a store and calls it; the store's process does what is asked and
+answers. While it works on a call, the other stores' processes stand still, if the bench lets
+each `rest` before it turns to the next.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from peers import open_engine
+from rows import Rows
+from usage import Used, descendants, folder_bytes
+
+from spladed.sparse import SparseBatch
+
+POOL = 65_536  # rows that are made; after them the same come again, under new ids
+QUIET_SECONDS = 0.3
+
+
+class Served:
+    """What runs in the store's process: a method a call."""
+
+    def __init__(self, engine: str, folder: Path, dimension: int) -> None:
+        self._folder = folder
+        self._engine = open_engine(engine, folder, dimension)
+        self._pool = Rows(dimension).batch(POOL)
+        self._next = 0
+        self._prepared: list[Any] = []
+
+    def about(self) -> dict[str, str]:
+        return {"durability": self._engine.durability, "settled_by": self._engine.settled_by}
+
+    def prepare(self, *, batch: int, documents: int) -> None:
+        """New documents in batches, as the store takes them."""
+        self._prepared = [
+            self._engine.prepare(*self._take(batch)) for _ in range(documents // batch)
+        ]
+
+    def write(self, *, callers: int) -> dict[str, float]:
+        """All that was prepared, by so many threads; each waits for its acknowledgement."""
+        batches, self._prepared = self._prepared, []
+        before = Used.now()
+        with ThreadPoolExecutor(callers) as threads:
+            list(threads.map(self._engine.upsert, batches))
+        return Used.now().since(before)
+
+    def rest(self) -> dict[str, float]:
+        """Wait until no child process has been there for a while."""
+        before, quiet = Used.now(), time.perf_counter()
+        while time.perf_counter() - quiet < QUIET_SECONDS:
+            time.sleep(0.02)
+            if descendants(multiprocessing.current_process().pid or 0):
+                quiet = time.perf_counter()
+        return Used.now().since(before)
+
+    def debt(self) -> dict[str, float]:
+        return self._engine.debt()
+
+    def settle(self) -> dict[str, float]:
+        before = Used.now()
+        self._engine.settle()
+        return Used.now().since(before)
+
+    def totals(self) -> dict[str, int]:
+        """Since the store was made."""
+        written = Used.now().written_bytes
+        disk = folder_bytes(self._folder)
+        return {"documents": self._next, "written_bytes": written, "disk_bytes": disk}
+
+    def replace(self, *, count: int, ids: int, batch: int = 1_000) -> dict[str, float]:
+        """Random documents of `ids` under new vectors, time and again, by one caller."""
+        random, before = np.random.default_rng(5), Used.now()
+        for _ in range(count // batch):
+            names = [f"{number:08d}" for number in random.permutation(ids)[:batch]]
+            start = int(random.integers(POOL - batch))
+            vectors = self._pool.slice(start, start + batch)
+            self._engine.upsert(self._engine.prepare(names, vectors))
+        return Used.now().since(before)
+
+    def close(self) -> None:
+        self._engine.close()
+
+    def _take(self, count: int) -> tuple[list[str], SparseBatch]:
+        ids = [f"{number:08d}" for number in range(self._next, self._next + count)]
+        start = self._next % (POOL - count)
+        self._next += count
+        return ids, self._pool.slice(start, start + count)
+
+
+class Worker:
+    """The bench's end of a store's process; an error there is raised here."""
+
+    def __init__(self, engine: str, folder: Path, dimension: int = 30_522) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_serve, args=(theirs, engine, folder, dimension), daemon=True
+        )
+        self._process.start()
+        theirs.close()
+        self.about = self.call("about")
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def call(self, method: str, **arguments: Any) -> Any:
+        self._connection.send((method, arguments))
+        answer = self._connection.recv()
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        self.call("close")
+        self._connection.close()
+        self._process.join()
+
+
+@contextmanager
+def workers(names: list[str], folder: Path) -> Iterator[dict[str, Worker]]:
+    """A store of each name, in folders of their own below this one."""
+    opened: dict[str, Worker] = {}
+    try:
+        folder.mkdir(exist_ok=True)
+        for name in names:
+            opened[name] = Worker(name, folder / name.replace(" ", "-"))
+        yield opened
+    finally:
+        for worker in opened.values():
+            worker.close()
+
+
+def _serve(connection: Connection, engine: str, folder: Path, dimension: int) -> None:
+    served: Served | None = None
+    while True:
+        try:
+            method, arguments = connection.recv()
+        except EOFError:
+            return
+        try:
+            served = served or Served(engine, folder, dimension)
+            connection.send(getattr(served, method)(**arguments))
+        except Exception as error:  # it goes to the bench, which raises it
+            connection.send(error)
