@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from spladed.errors import Mismatch, NotFound, Unavailable
+from spladed.errors import Mismatch, NotFound, SpladedError, Unavailable
 from spladed.index import backup, bits, columns, folder, grid, payload
 from spladed.index.backup import BackedUp
 from spladed.index.catalog import CATALOG_NAME, Catalog
@@ -146,7 +146,7 @@ class Collection:
         """
         path = Path(path)
         folder.make(path, lambda aside: Catalog.create(aside / CATALOG_NAME, settings))
-        return cls(path, upkeep=upkeep)
+        return cls._made(path, upkeep)
 
     @classmethod
     def open(
@@ -158,7 +158,10 @@ class Collection:
                    they come; what writes raises Mismatch READ_ONLY
         Raises NotFound COLLECTION, Unavailable FOLDER_HELD, Mismatch FORMAT_VERSION, Corrupt.
         """
-        return cls(Path(path), read_only=read_only, upkeep=upkeep)
+        path = Path(path)
+        if not read_only and path.is_dir():
+            folder.settle(path)
+        return cls(path, read_only=read_only, upkeep=upkeep)
 
     @classmethod
     def restore(cls, source: str | Path, path: str | Path) -> Self:
@@ -168,7 +171,17 @@ class Collection:
         Raises NotFound COLLECTION, AlreadyExists FOLDER_EXISTS, Corrupt, Exhausted DISK_FULL.
         """
         backup.restore(Path(source), Path(path))
-        return cls(Path(path))
+        return cls._made(Path(path), None)
+
+    @classmethod
+    def _made(cls, path: Path, upkeep: Upkeep | None) -> Self:
+        """The collection in a folder that was just made; without it there is no folder."""
+        try:
+            return cls(path, upkeep=upkeep)
+        except BaseException:
+            with suppress(SpladedError):
+                folder.remove(path)
+            raise
 
     def close(self) -> None:
         """Wait for the write under way, then let go of the files; closing twice is fine."""

@@ -11,6 +11,7 @@ from spladed.index import aliases, folder
 from spladed.index.check import check_name, is_name
 from spladed.index.collection import Collection
 from spladed.index.lock import FolderLock
+from spladed.index.upkeep import Upkeep
 from spladed.index.values import CollectionSettings
 
 __all__ = ["Collections"]
@@ -25,9 +26,10 @@ class Collections:
     reads it by that name would stand before nothing.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, upkeep: Upkeep | None = None) -> None:
         """Use `open`."""
         self._path = path
+        self._upkeep = upkeep
         self._changing = threading.Lock()
         self._lock = FolderLock(path)
         self._open: dict[str, Collection] = {}
@@ -42,13 +44,13 @@ class Collections:
             raise
 
     @classmethod
-    def open(cls, path: str | Path) -> Self:
+    def open(cls, path: str | Path, *, upkeep: Upkeep | None = None) -> Self:
         """The collections in this folder, which is made if it is not there.
 
         Raises Unavailable FOLDER_HELD that names the holder, or FOLDER_NOT_WRITABLE.
         """
         folder.ensure(Path(path))
-        return cls(Path(path))
+        return cls(Path(path), upkeep)
 
     def close(self) -> None:
         """Close every collection and let the folder go; closing twice is fine."""
@@ -96,13 +98,14 @@ class Collections:
             if name in self._aliases:
                 message = f"{name} is an alias; remove it first, or choose another name"
                 raise AlreadyExists(message, reason="ALIAS", field="name")
-            self._open[name] = Collection.create(self._path / name, settings)
+            path = self._path / name
+            self._open[name] = Collection.create(path, settings, upkeep=self._upkeep)
             return self._open[name]
 
     def delete(self, name: str) -> None:
         """Remove the collection and its files; raises NotFound COLLECTION, Mismatch ALIASED.
 
-        One that failed to open is removed too.
+        One that failed to open is removed too. One that cannot be removed stays as it was.
         """
         with self._changing:
             self._check_open()
@@ -115,8 +118,8 @@ class Collections:
             self._failures.pop(name, None)
             try:
                 folder.remove(self._path / name)
-            except SpladedError as error:
-                self._failures[name] = error
+            except SpladedError:
+                self._open_one(name)
                 raise
 
     def set_alias(self, alias: str, name: str) -> None:
@@ -164,10 +167,13 @@ class Collections:
     def _open_all(self) -> None:
         for path in sorted(self._path.iterdir()):
             if path.is_dir() and is_name(path.name):
-                try:
-                    self._open[path.name] = Collection.open(path)
-                except SpladedError as error:
-                    self._failures[path.name] = error
+                self._open_one(path.name)
+
+    def _open_one(self, name: str) -> None:
+        try:
+            self._open[name] = Collection.open(self._path / name, upkeep=self._upkeep)
+        except SpladedError as error:
+            self._failures[name] = error
 
 
 def _unknown(name: str) -> NotFound:
