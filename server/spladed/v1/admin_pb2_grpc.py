@@ -26,7 +26,9 @@ if _version_not_supported:
 
 
 class AdminStub(object):
-    """Operations. Every call is idempotent.
+    """Operations. Every call but Backup is idempotent: repeated, it says ALREADY_EXISTS, since the
+    copy is there. Flush, Compact and Backup go on when their caller goes away or its deadline
+    passes; none of them changes a document, an answer or the generation.
     """
 
     def __init__(self, channel):
@@ -68,25 +70,31 @@ class AdminStub(object):
 
 
 class AdminServicer(object):
-    """Operations. Every call is idempotent.
+    """Operations. Every call but Backup is idempotent: repeated, it says ALREADY_EXISTS, since the
+    copy is there. Flush, Compact and Backup go on when their caller goes away or its deadline
+    passes; none of them changes a document, an answer or the generation.
     """
 
     def Flush(self, request, context):
-        """Writes a collection's buffer to a segment.
+        """Writes a collection's buffer to a segment file. Nothing is safer for it: what was
+        acknowledged is durable anyway. An empty buffer changes nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Compact(self, request, context):
-        """Merges a collection's segments and gives the room of deleted documents back.
+        """Merges a collection's segments into one and gives the room of deleted documents back.
+        Takes as long as writing the collection anew; searches and writes go on meanwhile.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Backup(self, request, context):
-        """Copies a collection, as of one generation, to a folder on the server.
+        """Copies a collection, as of one generation, to a folder on the server, and reads every byte
+        of the copy back. Searches and writes go on meanwhile. FAILED_PRECONDITION, reason BACKUPS,
+        where the server was given no folder for backups.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -155,7 +163,9 @@ def add_AdminServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Admin(object):
-    """Operations. Every call is idempotent.
+    """Operations. Every call but Backup is idempotent: repeated, it says ALREADY_EXISTS, since the
+    copy is there. Flush, Compact and Backup go on when their caller goes away or its deadline
+    passes; none of them changes a document, an answer or the generation.
     """
 
     @staticmethod

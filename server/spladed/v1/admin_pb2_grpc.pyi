@@ -122,7 +122,10 @@ _AdminDrainType = typing_extensions.TypeVar(
 )
 
 class AdminStub(typing.Generic[_AdminFlushType, _AdminCompactType, _AdminBackupType, _AdminLoadBundleType, _AdminSetAliasType, _AdminDrainType]):
-    """Operations. Every call is idempotent."""
+    """Operations. Every call but Backup is idempotent: repeated, it says ALREADY_EXISTS, since the
+    copy is there. Flush, Compact and Backup go on when their caller goes away or its deadline
+    passes; none of them changes a document, an answer or the generation.
+    """
 
     @typing.overload
     def __init__(self: AdminStub[
@@ -181,13 +184,20 @@ class AdminStub(typing.Generic[_AdminFlushType, _AdminCompactType, _AdminBackupT
     ], channel: grpc.aio.Channel) -> None: ...
 
     Flush: _AdminFlushType
-    """Writes a collection's buffer to a segment."""
+    """Writes a collection's buffer to a segment file. Nothing is safer for it: what was
+    acknowledged is durable anyway. An empty buffer changes nothing.
+    """
 
     Compact: _AdminCompactType
-    """Merges a collection's segments and gives the room of deleted documents back."""
+    """Merges a collection's segments into one and gives the room of deleted documents back.
+    Takes as long as writing the collection anew; searches and writes go on meanwhile.
+    """
 
     Backup: _AdminBackupType
-    """Copies a collection, as of one generation, to a folder on the server."""
+    """Copies a collection, as of one generation, to a folder on the server, and reads every byte
+    of the copy back. Searches and writes go on meanwhile. FAILED_PRECONDITION, reason BACKUPS,
+    where the server was given no folder for backups.
+    """
 
     LoadBundle: _AdminLoadBundleType
     """Loads a bundle from a folder on the server, or replaces the one of that name."""
@@ -226,7 +236,10 @@ AdminAsyncStub: typing_extensions.TypeAlias = AdminStub[
 ]
 
 class AdminServicer(metaclass=abc.ABCMeta):
-    """Operations. Every call is idempotent."""
+    """Operations. Every call but Backup is idempotent: repeated, it says ALREADY_EXISTS, since the
+    copy is there. Flush, Compact and Backup go on when their caller goes away or its deadline
+    passes; none of them changes a document, an answer or the generation.
+    """
 
     @abc.abstractmethod
     def Flush(
@@ -234,7 +247,9 @@ class AdminServicer(metaclass=abc.ABCMeta):
         request: spladed.v1.admin_pb2.FlushRequest,
         context: _ServicerContext,
     ) -> typing.Union[spladed.v1.admin_pb2.FlushResponse, collections.abc.Awaitable[spladed.v1.admin_pb2.FlushResponse]]:
-        """Writes a collection's buffer to a segment."""
+        """Writes a collection's buffer to a segment file. Nothing is safer for it: what was
+        acknowledged is durable anyway. An empty buffer changes nothing.
+        """
 
     @abc.abstractmethod
     def Compact(
@@ -242,7 +257,9 @@ class AdminServicer(metaclass=abc.ABCMeta):
         request: spladed.v1.admin_pb2.CompactRequest,
         context: _ServicerContext,
     ) -> typing.Union[spladed.v1.admin_pb2.CompactResponse, collections.abc.Awaitable[spladed.v1.admin_pb2.CompactResponse]]:
-        """Merges a collection's segments and gives the room of deleted documents back."""
+        """Merges a collection's segments into one and gives the room of deleted documents back.
+        Takes as long as writing the collection anew; searches and writes go on meanwhile.
+        """
 
     @abc.abstractmethod
     def Backup(
@@ -250,7 +267,10 @@ class AdminServicer(metaclass=abc.ABCMeta):
         request: spladed.v1.admin_pb2.BackupRequest,
         context: _ServicerContext,
     ) -> typing.Union[spladed.v1.admin_pb2.BackupResponse, collections.abc.Awaitable[spladed.v1.admin_pb2.BackupResponse]]:
-        """Copies a collection, as of one generation, to a folder on the server."""
+        """Copies a collection, as of one generation, to a folder on the server, and reads every byte
+        of the copy back. Searches and writes go on meanwhile. FAILED_PRECONDITION, reason BACKUPS,
+        where the server was given no folder for backups.
+        """
 
     @abc.abstractmethod
     def LoadBundle(

@@ -495,7 +495,7 @@ class GetStatsRequest(_message.Message):
     def __init__(self, collection: _Optional[str] = ...) -> None: ...
 
 class GetStatsResponse(_message.Message):
-    __slots__ = ("documents", "deleted_documents", "weights", "segments", "disk_bytes", "memory_bytes", "generation")
+    __slots__ = ("documents", "deleted_documents", "weights", "segments", "disk_bytes", "memory_bytes", "generation", "buffered_documents", "mapped_bytes")
     DOCUMENTS_FIELD_NUMBER: _ClassVar[int]
     DELETED_DOCUMENTS_FIELD_NUMBER: _ClassVar[int]
     WEIGHTS_FIELD_NUMBER: _ClassVar[int]
@@ -503,6 +503,8 @@ class GetStatsResponse(_message.Message):
     DISK_BYTES_FIELD_NUMBER: _ClassVar[int]
     MEMORY_BYTES_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
+    BUFFERED_DOCUMENTS_FIELD_NUMBER: _ClassVar[int]
+    MAPPED_BYTES_FIELD_NUMBER: _ClassVar[int]
     documents: int
     deleted_documents: int
     weights: int
@@ -510,4 +512,6 @@ class GetStatsResponse(_message.Message):
     disk_bytes: int
     memory_bytes: int
     generation: int
-    def __init__(self, documents: _Optional[int] = ..., deleted_documents: _Optional[int] = ..., weights: _Optional[int] = ..., segments: _Optional[int] = ..., disk_bytes: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., generation: _Optional[int] = ...) -> None: ...
+    buffered_documents: int
+    mapped_bytes: int
+    def __init__(self, documents: _Optional[int] = ..., deleted_documents: _Optional[int] = ..., weights: _Optional[int] = ..., segments: _Optional[int] = ..., disk_bytes: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., generation: _Optional[int] = ..., buffered_documents: _Optional[int] = ..., mapped_bytes: _Optional[int] = ...) -> None: ...
