@@ -272,18 +272,9 @@ def test_unpacked_fields_are_legal_and_read_right(
 NOT_BUILT: dict[str, Any] = {
     "Index/Search": (
         index_pb2.SearchRequest(
-            collection="bad", texts=["x"], filter=index_pb2.Filter(exists="colour")
+            collection="bad", texts=["x"], mode=index_pb2.SEARCH_MODE_APPROXIMATE
         ),
-        "filter.exists",
-    ),
-    "Index/CreateCollection": (
-        index_pb2.CreateCollectionRequest(
-            name="new",
-            settings=index_pb2.CollectionSettings(
-                scoring=index_pb2.Scoring(cosine=index_pb2.CosineScoring())
-            ),
-        ),
-        "settings.scoring",
+        "mode",
     ),
     "Encoder/Encode": (
         encoder_pb2.EncodeRequest(
@@ -291,13 +282,6 @@ NOT_BUILT: dict[str, Any] = {
             options=encoder_pb2.EncodeOptions(pruning=encoder_pb2.Pruning(top_terms=3)),
         ),
         "options.pruning",
-    ),
-    "Index/DeleteByFilter": (
-        index_pb2.DeleteByFilterRequest(
-            collection="bad",
-            filter=index_pb2.Filter(negation=index_pb2.Filter(range=index_pb2.Range(field="year"))),
-        ),
-        "filter.negation.range",
     ),
     "Admin/Flush": (sparse_pb2.SparseBatch(), ""),
 }

@@ -240,11 +240,11 @@ def test_a_filter_keeps_what_it_says(stubs: Stubs, filtered: str, name: str) -> 
         (pb.Filter(), errors.InvalidInput, "filter"),
         (every(), errors.InvalidInput, "filter.all_of.filters"),
         (no(pb.Filter()), errors.InvalidInput, "filter.negation"),
-        (pb.Filter(exists="x"), errors.Unimplemented, "filter.exists"),
+        (pb.Filter(exists="x"), errors.InvalidInput, "filter.exists"),
         (
             either(ids("a"), pb.Filter(membership=pb.Membership(field="colour"))),
-            errors.Unimplemented,
-            "filter.any_of.filters[1].membership",
+            errors.InvalidInput,
+            "filter.any_of.filters[1].membership.field",
         ),
     ],
 )

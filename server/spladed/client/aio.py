@@ -25,6 +25,7 @@ from spladed.client.bulk import (
 )
 from spladed.client.calls import Call, LongText
 from spladed.client.channel import Tls, credentials_of, open_aio_channel
+from spladed.client.filters import Filter
 from spladed.client.outbox import ChunkSize
 from spladed.client.retry import Retry
 from spladed.client.values import (
@@ -33,8 +34,11 @@ from spladed.client.values import (
     Document,
     Encoded,
     Explanation,
+    Field,
     Found,
     Kind,
+    Page,
+    Scoring,
     SearchResult,
     TokenizedText,
     Upserted,
@@ -148,12 +152,21 @@ class AsyncClient:
         bundle: str = "",
         dimension: int = 0,
         weight_format: WeightFormat = "fixed16",
+        scoring: Scoring | None = None,
+        fields: Sequence[Field] = (),
         store_text: bool = True,
         timeout_seconds: float | None = None,
     ) -> CollectionDescription:
         """Makes an empty collection: of a bundle's space (the default one's, if neither is
-        named), or of bare vectors if only a dimension is given."""
-        call = calls.create_collection(name, bundle, dimension, weight_format, store_text)
+        named), or of bare vectors if only a dimension is given.
+
+        scoring: how scores are made of weights; None takes the dot product
+        fields:  what filters may use
+        """
+        scoring = scoring or Scoring()
+        call = calls.create_collection(
+            name, bundle, dimension, weight_format, scoring, fields, store_text
+        )
         return await self._call(call, timeout_seconds)
 
     async def delete_collection(self, name: str, *, timeout_seconds: float | None = None) -> None:
@@ -195,6 +208,12 @@ class AsyncClient:
         """Deletes by id; unknown ids are no error."""
         return await self._call(calls.delete(collection, ids), timeout_seconds)
 
+    async def delete_by_filter(
+        self, collection: str, filter: Filter, *, timeout_seconds: float | None = None
+    ) -> Deleted:
+        """Deletes every document that the filter keeps."""
+        return await self._call(calls.delete_by_filter(collection, filter), timeout_seconds)
+
     async def get(
         self,
         collection: str,
@@ -202,13 +221,50 @@ class AsyncClient:
         *,
         text: bool = True,
         metadata: bool = True,
+        fields: bool = True,
         vectors: bool = False,
         min_generation: int = 0,
         timeout_seconds: float | None = None,
     ) -> Found:
         """Documents by id, with what is asked for."""
-        call = calls.get(collection, ids, text, metadata, vectors, min_generation)
+        wanted = calls.projection(text, metadata, fields, vectors)
+        call = calls.get(collection, ids, wanted, min_generation)
         return await self._call(call, timeout_seconds)
+
+    async def scan(
+        self,
+        collection: str,
+        *,
+        filter: Filter | None = None,
+        text: bool = True,
+        metadata: bool = True,
+        fields: bool = True,
+        vectors: bool = False,
+        cursor: str = "",
+        min_generation: int = 0,
+        timeout_seconds: float | None = None,
+    ) -> AsyncIterator[Page]:
+        """All documents in the order of their last write, or those that the filter keeps.
+
+        Pages are of one generation. A call that breaks is not repeated: go on from the
+        `cursor` of the last page, then of the generation of that moment.
+        timeout_seconds: of the scan as a whole; None sets no deadline
+        """
+        wanted = calls.projection(text, metadata, fields, vectors)
+        call = calls.scan(collection, filter, wanted, cursor, min_generation)
+        method = self._channel.unary_stream(
+            f"/spladed.v1.{call.method}",
+            request_serializer=type(call.request).SerializeToString,
+            response_deserializer=call.reply.FromString,
+        )
+        replies = method(call.request, timeout=timeout_seconds, metadata=self._metadata)
+        try:
+            async for reply in replies:
+                yield call.read(reply)
+        except grpc.RpcError as error:
+            raise from_call(error) from None
+        finally:
+            replies.cancel()
 
     async def search(
         self,
@@ -217,13 +273,19 @@ class AsyncClient:
         texts: Sequence[str] = (),
         vectors: SparseBatch | None = None,
         k: int = 10,
+        filter: Filter | None = None,
         text: bool = False,
         metadata: bool = False,
+        fields: bool = False,
         min_generation: int = 0,
         timeout_seconds: float | None = None,
     ) -> SearchResult:
-        """The k best documents for each query; give `texts` or `vectors`."""
-        call = calls.search(collection, texts, vectors, k, text, metadata, min_generation)
+        """The k best documents for each query; give `texts` or `vectors`.
+
+        filter: only documents that it keeps are hits
+        """
+        wanted = calls.projection(text, metadata, fields)
+        call = calls.search(collection, texts, vectors, k, filter, wanted, min_generation)
         return await self._call(call, timeout_seconds)
 
     async def explain(

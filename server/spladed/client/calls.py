@@ -10,14 +10,18 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 from spladed.client import convert
+from spladed.client.filters import Filter
 from spladed.client.values import (
     CollectionDescription,
     Deleted,
     Document,
     Encoded,
     Explanation,
+    Field,
     Found,
     Kind,
+    Page,
+    Scoring,
     SearchResult,
     TokenizedText,
     Upserted,
@@ -36,7 +40,7 @@ LongText = Literal["truncate", "refuse", "chunk_max"]
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """One unary call.
+    """One call of one request; the reply of a scan is a stream of them.
 
     method:     Service/Method
     request:    a message of the contract, or of the wire's view of it
@@ -94,13 +98,21 @@ def vocabulary(bundle: str, first: int) -> Call[encoder_pb2.GetVocabularyRespons
 
 
 def create_collection(
-    name: str, bundle: str, dimension: int, weight_format: WeightFormat, store_text: bool
+    name: str,
+    bundle: str,
+    dimension: int,
+    weight_format: WeightFormat,
+    scoring: Scoring,
+    fields: Sequence[Field],
+    store_text: bool,
 ) -> Call[CollectionDescription]:
     """Index.CreateCollection."""
     settings = index_pb2.CollectionSettings(
         bundle=bundle,
         dimension=dimension,
         weight_format=convert.choose(convert.WEIGHT_FORMATS, weight_format, "weight_format"),
+        scoring=convert.write_scoring(scoring),
+        fields=[convert.write_field(field) for field in fields],
         discard_text=not store_text,
     )
     return Call(
@@ -160,17 +172,49 @@ def delete(name: str, ids: Sequence[str]) -> Call[Deleted]:
     )
 
 
+def delete_by_filter(name: str, filter: Filter) -> Call[Deleted]:
+    """Index.DeleteByFilter."""
+    return Call(
+        "Index/DeleteByFilter",
+        index_pb2.DeleteByFilterRequest(collection=name, filter=filter.message),
+        index_pb2.DeleteByFilterResponse,
+        lambda reply: Deleted(reply.deleted, reply.generation),
+    )
+
+
+def projection(
+    text: bool, metadata: bool, fields: bool, vectors: bool = False
+) -> index_pb2.Projection:
+    """What comes back with documents."""
+    return index_pb2.Projection(text=text, metadata=metadata, fields=fields, vectors=vectors)
+
+
 def get(
-    name: str, ids: Sequence[str], text: bool, metadata: bool, vectors: bool, min_generation: int
+    name: str, ids: Sequence[str], wanted: index_pb2.Projection, min_generation: int
 ) -> Call[Found]:
     """Index.Get."""
     request = index_pb2.GetRequest(
-        collection=name,
-        ids=ids,
-        projection=index_pb2.Projection(text=text, metadata=metadata, vectors=vectors),
-        min_generation=min_generation,
+        collection=name, ids=ids, projection=wanted, min_generation=min_generation
     )
     return Call("Index/Get", request, index_pb2.GetResponse, convert.read_found)
+
+
+def scan(
+    name: str,
+    filter: Filter | None,
+    wanted: index_pb2.Projection,
+    cursor: str,
+    min_generation: int,
+) -> Call[Page]:
+    """Index.Scan."""
+    request = index_pb2.ScanRequest(
+        collection=name,
+        projection=wanted,
+        cursor=cursor,
+        filter=None if filter is None else filter.message,
+        min_generation=min_generation,
+    )
+    return Call("Index/Scan", request, index_pb2.ScanResponse, convert.read_page)
 
 
 def search(
@@ -178,8 +222,8 @@ def search(
     texts: Sequence[str],
     vectors: SparseBatch | None,
     k: int,
-    text: bool,
-    metadata: bool,
+    filter: Filter | None,
+    wanted: index_pb2.Projection,
     min_generation: int,
 ) -> Call[SearchResult]:
     """Index.Search."""
@@ -188,9 +232,13 @@ def search(
         texts=texts,
         vectors=None if vectors is None else write_batch(vectors),
         k=k,
-        projection=view.Projection(text=text, metadata=metadata),
         min_generation=min_generation,
     )
+    # The view's messages take no others: what is not of it goes in as bytes.
+    plain = index_pb2.SearchRequest(projection=wanted)
+    if filter is not None:
+        plain.filter.CopyFrom(filter.message)
+    request.MergeFromString(plain.SerializeToString())
     return Call("Index/Search", request, index_pb2.SearchResponse, convert.read_search)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from google.protobuf import json_format, struct_pb2
 
@@ -12,21 +12,29 @@ from spladed.client.values import (
     Document,
     Encoded,
     Explanation,
+    Field,
+    FieldType,
+    Formula,
     Found,
     Hit,
     Kind,
+    Page,
+    Scoring,
     SearchResult,
     TermContribution,
     TokenizedText,
     Upserted,
+    Value,
     WeightFormat,
 )
 from spladed.errors import InvalidInput
+from spladed.rpc.field_values import read_value, write_value
 from spladed.rpc.wire import read_batch, view, write_batch
 from spladed.sparse import SparseBatch
 from spladed.v1 import encoder_pb2, index_pb2
 
 __all__ = [
+    "FIELD_TYPES",
     "KINDS",
     "LONG_TEXTS",
     "WEIGHT_FORMATS",
@@ -35,9 +43,12 @@ __all__ = [
     "read_encoded",
     "read_explanations",
     "read_found",
+    "read_page",
     "read_search",
     "read_tokenized",
     "read_upserted",
+    "write_field",
+    "write_scoring",
     "write_upsert",
 ]
 
@@ -54,6 +65,19 @@ LONG_TEXTS = {
 WEIGHT_FORMATS: dict[WeightFormat, index_pb2.WeightFormat] = {
     "fixed16": index_pb2.WEIGHT_FORMAT_FIXED16,
     "float32": index_pb2.WEIGHT_FORMAT_FLOAT32,
+}
+
+FIELD_TYPES: dict[FieldType, index_pb2.FieldType] = {
+    "keyword": index_pb2.FIELD_TYPE_KEYWORD,
+    "integer": index_pb2.FIELD_TYPE_INTEGER,
+    "float": index_pb2.FIELD_TYPE_FLOAT,
+    "boolean": index_pb2.FIELD_TYPE_BOOLEAN,
+    "time": index_pb2.FIELD_TYPE_TIME,
+}
+_SCORINGS: dict[Formula, Any] = {
+    "dot": index_pb2.DotScoring,
+    "cosine": index_pb2.CosineScoring,
+    "saturation": index_pb2.SaturationScoring,
 }
 
 
@@ -112,6 +136,11 @@ def _write_document(document: Document) -> index_pb2.Document:
         message.vector_row = document.vector_row
     if document.metadata:
         message.metadata.CopyFrom(_write_struct(document))
+    for name, given in document.fields.items():
+        where = f"fields.{name} of document {document.id!r}"
+        several = isinstance(given, Sequence) and not isinstance(given, (str, bytes))
+        values = cast(Sequence[Value], given if several else [given])
+        message.fields[name].values.extend(write_value(value, where) for value in values)
     return message
 
 
@@ -126,6 +155,36 @@ def _write_struct(document: Document) -> struct_pb2.Struct:
         ) from error
 
 
+def write_field(field: Field) -> index_pb2.FieldDeclaration:
+    """A field's declaration."""
+    number = choose(FIELD_TYPES, field.type, f"type of field {field.name!r}")
+    return index_pb2.FieldDeclaration(name=field.name, type=number, list=field.list)
+
+
+def write_scoring(scoring: Scoring) -> index_pb2.Scoring:
+    """A formula with its powers."""
+    formula = choose(_SCORINGS, scoring.formula, "scoring.formula")()
+    if scoring.formula == "saturation":
+        formula.query_power = scoring.query_power
+        formula.document_power = scoring.document_power
+    return index_pb2.Scoring(**{scoring.formula: formula})
+
+
+def _read_scoring(message: index_pb2.Scoring) -> Scoring:
+    match message.WhichOneof("formula"):
+        case "cosine":
+            return Scoring("cosine")
+        case "saturation":
+            powers = message.saturation
+            return Scoring("saturation", powers.query_power, powers.document_power)
+    return Scoring()
+
+
+def _read_field(message: index_pb2.FieldDeclaration) -> Field:
+    words: dict[int, FieldType] = {number: word for word, number in FIELD_TYPES.items()}
+    return Field(message.name, words[message.type], message.list)
+
+
 def read_collection(message: index_pb2.Collection) -> CollectionDescription:
     """A Collection as values."""
     settings = message.settings
@@ -136,6 +195,8 @@ def read_collection(message: index_pb2.Collection) -> CollectionDescription:
         dimension=settings.dimension,
         space_id=settings.space_id,
         weight_format="fixed16" if fixed else "float32",
+        scoring=_read_scoring(settings.scoring),
+        fields=[_read_field(each) for each in settings.fields],
         stores_text=not settings.discard_text,
         documents=message.documents,
         generation=message.generation,
@@ -144,17 +205,35 @@ def read_collection(message: index_pb2.Collection) -> CollectionDescription:
 
 def read_found(message: index_pb2.GetResponse) -> Found:
     """A GetResponse as values."""
-    documents = [
-        Document(
-            each.id,
-            each.text,
-            each.vector_row if each.HasField("vector_row") else None,
-            json_format.MessageToDict(each.metadata),
-        )
-        for each in message.documents
-    ]
-    vectors = read_batch(message.vectors, "vectors") if message.HasField("vectors") else None
-    return Found(documents, vectors, list(message.missing_ids), message.generation)
+    documents = [_read_document(each) for each in message.documents]
+    return Found(documents, _read_vectors(message), list(message.missing_ids), message.generation)
+
+
+def read_page(message: index_pb2.ScanResponse) -> Page:
+    """A ScanResponse as values."""
+    documents = [_read_document(each) for each in message.documents]
+    return Page(documents, _read_vectors(message), message.cursor, message.generation)
+
+
+def _read_vectors(message: index_pb2.GetResponse | index_pb2.ScanResponse) -> SparseBatch | None:
+    return read_batch(message.vectors, "vectors") if message.HasField("vectors") else None
+
+
+def _read_document(message: index_pb2.Document) -> Document:
+    return Document(
+        message.id,
+        message.text,
+        message.vector_row if message.HasField("vector_row") else None,
+        json_format.MessageToDict(message.metadata),
+        _read_fields(message),
+    )
+
+
+def _read_fields(message: index_pb2.Document) -> Mapping[str, tuple[Value, ...]]:
+    return {
+        name: tuple(read_value(value, f"fields.{name}") for value in each.values)
+        for name, each in message.fields.items()
+    }
 
 
 def read_search(message: index_pb2.SearchResponse) -> SearchResult:
@@ -162,7 +241,7 @@ def read_search(message: index_pb2.SearchResponse) -> SearchResult:
     hits = [
         [
             Hit(each.id, each.score, each.document.text,
-                json_format.MessageToDict(each.document.metadata))
+                json_format.MessageToDict(each.document.metadata), _read_fields(each.document))
             for each in result.hits
         ]
         for result in message.results

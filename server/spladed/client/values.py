@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from spladed.errors import SpladedError
+from spladed.rpc.field_values import Value
 from spladed.sparse import SparseBatch
 
 __all__ = [
@@ -16,19 +17,27 @@ __all__ = [
     "Encoded",
     "Explanation",
     "Failure",
+    "Field",
+    "FieldType",
+    "Formula",
     "Found",
     "Hit",
     "Kind",
+    "Page",
+    "Scoring",
     "SearchResult",
     "TermContribution",
     "TokenizedText",
     "Upserted",
     "UpsertedMany",
+    "Value",
     "WeightFormat",
 ]
 
 Kind = Literal["query", "document"]
 WeightFormat = Literal["fixed16", "float32"]
+FieldType = Literal["keyword", "integer", "float", "boolean", "time"]
+Formula = Literal["dot", "cosine", "saturation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +61,45 @@ class TokenizedText:
 
 
 @dataclass(frozen=True, slots=True)
+class Field:
+    """A field that filters may use; only a `list` field takes several values a document."""
+
+    name: str
+    type: FieldType
+    list: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """How a score is made of weights: a sum over the terms that query and document share.
+
+    dot:        of query weight times document weight
+    cosine:     the same, of rows scaled to length 1
+    saturation: the same, of weights raised to the power of their side; the powers are above 0
+                and travel as float32
+    """
+
+    formula: Formula = "dot"
+    query_power: float = 1.0
+    document_power: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A document to add, or one that came back.
 
     vector_row: its row in the `vectors` beside it; None to have `text` encoded
     metadata:   whatever JSON can say; numbers are doubles
+    fields:     values of declared fields by name: str for a keyword, int, float, bool, or an
+                aware datetime; several in a list or tuple. Each comes back as a tuple, times
+                in UTC
     """
 
     id: str
     text: str = ""
     vector_row: int | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Value | Sequence[Value]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +111,8 @@ class CollectionDescription:
     dimension: int
     space_id: str
     weight_format: WeightFormat
+    scoring: Scoring
+    fields: Sequence[Field]
     stores_text: bool
     documents: int
     generation: int
@@ -107,7 +146,7 @@ class UpsertedMany:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """How many of the ids were there."""
+    """How many documents there were of those to delete."""
 
     deleted: int
     generation: int
@@ -124,6 +163,17 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """Documents of a scan, and their vectors if wanted; `cursor` is where a later scan can go
+    on."""
+
+    documents: Sequence[Document]
+    vectors: SparseBatch | None
+    cursor: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A document that matched, with what was asked for."""
 
@@ -131,6 +181,7 @@ class Hit:
     score: float
     text: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Sequence[Value]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

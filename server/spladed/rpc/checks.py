@@ -8,9 +8,7 @@ from spladed.v1 import index_pb2 as pb
 __all__ = [
     "check_count",
     "check_dimension",
-    "check_projection_built",
     "check_search_built",
-    "check_settings_built",
 ]
 
 
@@ -38,37 +36,19 @@ def check_dimension(found: int, expected: int, bundle: str) -> None:
 def check_search_built(request: pb.SearchRequest) -> None:
     """Raises Unimplemented for what the contract has and this version has not."""
     if request.mode == pb.SEARCH_MODE_APPROXIMATE:
-        raise _not_built("mode", "use SEARCH_MODE_EXACT")
+        raise Unimplemented(
+            "mode SEARCH_MODE_APPROXIMATE is in the contract and not built in this version; use "
+            "SEARCH_MODE_EXACT",
+            reason="NOT_BUILT",
+            field="mode",
+        )
     if request.mode not in (pb.SEARCH_MODE_UNSPECIFIED, pb.SEARCH_MODE_EXACT):
         raise InvalidInput(
             f"mode is {request.mode}; expected a value of SearchMode", reason="ENUM", field="mode"
         )
-    check_projection_built(request.projection)
     if request.projection.vectors:
         raise InvalidInput(
             "projection.vectors is set; vectors come only with Get",
             reason="PROJECTION",
             field="projection.vectors",
         )
-
-
-def check_projection_built(projection: pb.Projection) -> None:
-    """Raises Unimplemented for declared fields."""
-    if projection.fields:
-        raise _not_built("projection.fields", "use metadata")
-
-
-def check_settings_built(settings: pb.CollectionSettings) -> None:
-    """Raises Unimplemented for settings that this version has not."""
-    if settings.fields:
-        raise _not_built("settings.fields", "use metadata")
-    if settings.scoring.WhichOneof("formula") not in (None, "dot"):
-        raise _not_built("settings.scoring", "use dot")
-
-
-def _not_built(field: str, instead: str) -> Unimplemented:
-    return Unimplemented(
-        f"{field} is in the contract and not built in this version; {instead}",
-        reason="NOT_BUILT",
-        field=field,
-    )

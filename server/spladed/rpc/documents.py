@@ -1,4 +1,4 @@
-"""Documents, settings and hits <-> protobuf."""
+"""Documents and hits <-> protobuf."""
 
 from __future__ import annotations
 
@@ -6,45 +6,57 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from google.protobuf import json_format, struct_pb2
+from google.protobuf import json_format
 
-from spladed.errors import InvalidInput, Unimplemented
 from spladed.index.collection import Collection
+from spladed.index.fields import checked_fields
 from spladed.index.scan import Page
-from spladed.index.values import CollectionSettings, Document, Found, Hit, WeightFormat
+from spladed.index.values import Document, Field, Found, Hit, Value
+from spladed.rpc.field_values import read_value, write_value
+from spladed.rpc.settings import write_settings
 from spladed.rpc.wire import view, write_batch
 from spladed.v1 import index_pb2 as pb
 
 __all__ = [
     "read_documents",
-    "read_weight_format",
+    "wants_documents",
     "write_collection",
     "write_found",
     "write_hits",
     "write_page",
 ]
 
-_WEIGHT_FORMATS: dict[int, WeightFormat] = {
-    pb.WEIGHT_FORMAT_UNSPECIFIED: "fixed16",
-    pb.WEIGHT_FORMAT_FIXED16: "fixed16",
-    pb.WEIGHT_FORMAT_FLOAT32: "float32",
-}
 
+def read_documents(documents: Sequence[pb.Document], fields: Sequence[Field]) -> list[Document]:
+    """The documents without their vectors, their values checked against these declarations.
 
-def read_documents(documents: Sequence[pb.Document]) -> list[Document]:
-    """The documents without their vectors."""
-    return [_read_document(document, number) for number, document in enumerate(documents)]
-
-
-def _read_document(document: pb.Document, number: int) -> Document:
-    if document.fields:
-        raise Unimplemented(
-            f"documents[{number}].fields: declared fields are not built in this version; use "
-            "metadata",
-            reason="NOT_BUILT",
-            field=f"documents[{number}].fields",
+    Raises InvalidInput FIELD, FIELD_TYPE, FIELD_VALUE, which name the place:
+    `documents[3].fields.year.values[0]`.
+    """
+    return [
+        Document(
+            document.id,
+            document.text,
+            _write_json(document),
+            _read_fields(document, fields, f"documents[{number}].fields"),
         )
-    return Document(document.id, document.text, _write_json(document))
+        for number, document in enumerate(documents)
+    ]
+
+
+def _read_fields(
+    document: pb.Document, fields: Sequence[Field], where: str
+) -> dict[str, tuple[Value, ...]]:
+    if not document.fields:
+        return {}
+    values = {
+        name: [
+            read_value(value, f"{where}.{name}.values[{number}]")
+            for number, value in enumerate(each.values)
+        ]
+        for name, each in document.fields.items()
+    }
+    return checked_fields(fields, values, where)
 
 
 def _write_json(document: pb.Document) -> str:
@@ -53,59 +65,31 @@ def _write_json(document: pb.Document) -> str:
     return json.dumps(json_format.MessageToDict(document.metadata), ensure_ascii=False)
 
 
-def _read_json(text: str) -> struct_pb2.Struct | None:
-    return json_format.ParseDict(json.loads(text), struct_pb2.Struct()) if text else None
-
-
-def read_weight_format(settings: pb.CollectionSettings) -> WeightFormat:
-    """The format's name; raises InvalidInput for a number that is not in the contract."""
-    if settings.weight_format not in _WEIGHT_FORMATS:
-        raise InvalidInput(
-            f"settings.weight_format is {settings.weight_format}; expected a value of WeightFormat",
-            reason="ENUM",
-            field="settings.weight_format",
-        )
-    return _WEIGHT_FORMATS[settings.weight_format]
-
-
 def write_collection(collection: Collection) -> pb.Collection:
     """A collection as replies describe it."""
     stats = collection.stats()
     return pb.Collection(
         name=collection.name,
-        settings=_write_settings(collection.settings),
+        settings=write_settings(collection.settings),
         documents=stats.documents,
         generation=stats.generation,
     )
 
 
-def _write_settings(settings: CollectionSettings) -> pb.CollectionSettings:
-    fixed = settings.weight_format == "fixed16"
-    return pb.CollectionSettings(
-        bundle=settings.bundle,
-        dimension=settings.dimension,
-        space_id=settings.space_id,
-        weight_format=pb.WEIGHT_FORMAT_FIXED16 if fixed else pb.WEIGHT_FORMAT_FLOAT32,
-        scoring=pb.Scoring(dot=pb.DotScoring()),
-        discard_text=not settings.store_text,
-    )
+def wants_documents(wanted: pb.Projection) -> bool:
+    """Whether more than ids, scores and vectors is asked for."""
+    return wanted.text or wanted.metadata or wanted.fields
 
 
 def _write_document(document: Document, wanted: pb.Projection, **more: Any) -> Any:
-    return view.Document(
-        text=document.text if wanted.text else "",
-        metadata=_view_struct(document.metadata) if wanted.metadata else None,
-        **more,
-    )
-
-
-def _view_struct(text: str) -> Any:
-    """Metadata as the Struct class that belongs to the view's own pool."""
-    struct = _read_json(text)
-    if struct is None:
-        return None
-    document = view.Document.FromString(pb.Document(metadata=struct).SerializeToString())
-    return document.metadata
+    """What is wanted of a document, as the class that belongs to the view's own pool."""
+    message = pb.Document(text=document.text if wanted.text else "", **more)
+    if wanted.metadata and document.metadata:
+        json_format.ParseDict(json.loads(document.metadata), message.metadata)
+    if wanted.fields:
+        for name, values in document.fields.items():
+            message.fields[name].values.extend(write_value(value, name) for value in values)
+    return view.Document.FromString(message.SerializeToString())
 
 
 def write_found(found: Found, wanted: pb.Projection) -> Any:

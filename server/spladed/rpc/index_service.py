@@ -11,17 +11,13 @@ from typing import Any
 from spladed.config import Limits
 from spladed.errors import InvalidInput
 from spladed.index.collections import Collections
+from spladed.index.filter import named_ids
+from spladed.index.settings import check_settings
 from spladed.index.values import CollectionSettings
-from spladed.rpc.checks import (
-    check_count,
-    check_dimension,
-    check_projection_built,
-    check_search_built,
-    check_settings_built,
-)
+from spladed.rpc.checks import check_count, check_dimension, check_search_built
 from spladed.rpc.documents import (
     read_documents,
-    read_weight_format,
+    wants_documents,
     write_collection,
     write_found,
     write_hits,
@@ -33,6 +29,7 @@ from spladed.rpc.generation import wait_for_generation
 from spladed.rpc.order import AdmissionOrder
 from spladed.rpc.rows import Rows
 from spladed.rpc.scan import pages
+from spladed.rpc.settings import read_fields, read_scoring, read_weight_format
 from spladed.rpc.threads import Threads
 from spladed.rpc.wire import view
 from spladed.v1 import index_pb2 as pb
@@ -92,7 +89,7 @@ class IndexService:
         # Nothing is awaited before the turn is taken: calls are admitted in order of arrival.
         collection = self._collections.get(request.collection)
         check_count(len(request.documents), "documents", self._limits.max_documents)
-        documents = read_documents(request.documents)
+        documents = read_documents(request.documents, collection.settings.fields)
         ids = [document.id for document in documents]
         async with self._order.turn(collection.name, ids) as turn:
             rows, bundle_id = await self._rows.documents(collection, request, bulk=bulk)
@@ -117,12 +114,12 @@ class IndexService:
     async def delete_by_filter(self, request: pb.DeleteByFilterRequest) -> Any:
         """Deletes what a filter keeps of the documents that are there when it commits.
 
-        Among writes that share an id it has its turn by the ids that it names; one that
-        excludes ids waits for no write that is still under way.
+        Among writes that share an id it has its turn by the ids that it names; for others it
+        does not wait, whatever they may write into the fields that it asks for.
         """
         collection = self._collections.get(request.collection)
-        keep = read_filter(request.filter)
-        async with self._order.turn(collection.name, keep.ids) as turn:
+        keep = read_filter(request.filter, collection.settings.fields)
+        async with self._order.turn(collection.name, named_ids(keep)) as turn:
             await turn.come()
             write = partial(collection.delete_kept, keep)
             deleted, generation = await turn.commit(self._threads.write(write))
@@ -132,16 +129,14 @@ class IndexService:
         """Documents by id."""
         collection = self._collections.get(request.collection)
         check_count(len(request.ids), "ids", self._limits.max_documents)
-        check_projection_built(request.projection)
         await wait_for_generation(collection, request.min_generation)
         wanted = request.projection
-        with_documents = wanted.text or wanted.metadata
         found = await self._threads.read(
             partial(
                 collection.get,
                 list(request.ids),
                 with_vectors=wanted.vectors,
-                with_documents=with_documents,
+                with_documents=wants_documents(wanted),
             )
         )
         return write_found(found, wanted)
@@ -149,7 +144,6 @@ class IndexService:
     async def scan(self, request: pb.ScanRequest) -> AsyncGenerator[Any, None]:
         """All documents, in the order in which they were written."""
         collection = self._collections.get(request.collection)
-        check_projection_built(request.projection)
         await wait_for_generation(collection, request.min_generation)
         async with aclosing(pages(collection, request, self._threads, self._limits)) as found:
             async for page in found:
@@ -160,13 +154,17 @@ class IndexService:
         collection = self._collections.get(request.collection)
         check_search_built(request)
         k = self._check_k(request.k)
-        keep = read_filter(request.filter) if request.HasField("filter") else None
+        fields = collection.settings.fields
+        keep = read_filter(request.filter, fields) if request.HasField("filter") else None
         queries = await self._rows.queries(collection, request)
         await wait_for_generation(collection, request.min_generation)
         wanted = request.projection
-        with_documents = wanted.text or wanted.metadata
         search = partial(
-            collection.search, queries.vectors, k, keep=keep, with_documents=with_documents
+            collection.search,
+            queries.vectors,
+            k,
+            keep=keep,
+            with_documents=wants_documents(wanted),
         )
         results, generation = await self._threads.read(search)
         return view.SearchResponse(
@@ -207,20 +205,23 @@ class IndexService:
         )
 
     def _settings(self, settings: pb.CollectionSettings) -> CollectionSettings:
-        check_settings_built(settings)
         space, bundle, dimension = "", "", settings.dimension
         if settings.bundle or not dimension:
             encoding = self._encodings.get(settings.bundle, "settings.bundle")
             space, bundle = encoding.manifest.space_id, encoding.name
             dimension = encoding.manifest.model.vocabulary_size
             check_dimension(settings.dimension, dimension, bundle)
-        return CollectionSettings(
+        made = CollectionSettings(
             dimension=dimension,
             space_id=space,
             bundle=bundle,
             weight_format=read_weight_format(settings),
             store_text=not settings.discard_text,
+            scoring=read_scoring(settings),
+            fields=read_fields(settings),
         )
+        check_settings(made)
+        return made
 
     def _check_k(self, k: int) -> int:
         if k > self._limits.max_hits:

@@ -10,7 +10,7 @@ from spladed.config import Limits
 from spladed.index.collection import Collection
 from spladed.index.scan import Scan
 from spladed.rpc.cursor import read_cursor, write_cursor
-from spladed.rpc.documents import write_page
+from spladed.rpc.documents import wants_documents, write_page
 from spladed.rpc.filters import read_filter
 from spladed.rpc.threads import Threads
 from spladed.v1 import index_pb2 as pb
@@ -42,12 +42,12 @@ async def pages(
 
 
 def _scan(collection: Collection, request: pb.ScanRequest) -> Scan:
-    wanted = request.projection
+    wanted, fields = request.projection, collection.settings.fields
     return collection.scan(
         read_cursor(collection.name, request.cursor),
-        keep=read_filter(request.filter) if request.HasField("filter") else None,
+        keep=read_filter(request.filter, fields) if request.HasField("filter") else None,
         with_vectors=wanted.vectors,
-        with_documents=wanted.text or wanted.metadata,
+        with_documents=wants_documents(wanted),
     )
 
 
