@@ -127,6 +127,15 @@ class Reading:
         rows = [self._connection.execute(select, (seq,)).fetchone() for seq in seqs]
         return [row[0] if row else None for row in rows]
 
+    def documents(self) -> Iterator[tuple[int, bytes]]:
+        """(seq, payload) of every document that has one, by rising seq."""
+        return self._connection.execute("SELECT seq, payload FROM documents ORDER BY seq")
+
+    def unpurged(self) -> set[int]:
+        """The generations of the sets of deletes whose payloads may still be there."""
+        select = "SELECT generation FROM deletes WHERE purged = 0"
+        return {generation for (generation,) in self._connection.execute(select)}
+
     def bundles(self) -> list[tuple[int, str]]:
         """(seq, bundle_id): the documents from this seq to the next entry's are of it."""
         select = "SELECT first_seq, bundle_id FROM bundles ORDER BY first_seq"

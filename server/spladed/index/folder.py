@@ -52,12 +52,12 @@ def make(path: Path, fill: Callable[[Path], None]) -> None:
     """
     aside = path.with_name(f".making-{path.name}-{uuid4().hex[:8]}")
     ensure(path.parent)
+    _check_free(path)  # filling may take long
     try:
         storage.make_folder(aside)
         fill(aside)
         _sync_tree(aside)
-        if path.exists():  # renaming would replace an empty folder
-            raise AlreadyExists(f"{path} exists", reason="FOLDER_EXISTS")
+        _check_free(path)  # renaming would replace an empty folder
         storage.rename(aside, path)
     except BaseException:
         storage.discard(aside)
@@ -103,6 +103,11 @@ def sweep(parent: Path) -> None:
     for name in storage.names(parent):
         if name.startswith(_UNFINISHED):
             storage.discard(parent / name)
+
+
+def _check_free(path: Path) -> None:
+    if path.exists():
+        raise AlreadyExists(f"{path} exists", reason="FOLDER_EXISTS")
 
 
 def _aside(path: Path) -> Path:

@@ -76,7 +76,9 @@ class Keeper:
         self._failure: SpladedError | None = None
         self._flushing, self._merging = threading.Lock(), threading.Lock()
         self._keeping = threading.Lock()
-        self._unsettled: list[Path] = []
+        self._keepers = 0
+        self._unwanted: list[Path] = []
+        self._unsettled: set[Path] = set()
         make: Callable[[], Builder] = Child if settings.background else Here
         self._flush_builder, self._merge_builder = make(), make()
         self._threads: list[threading.Thread] = []
@@ -169,9 +171,15 @@ class Keeper:
 
     @contextmanager
     def keep_files(self) -> Iterator[None]:
-        """No segment file is removed while this block runs."""
+        """No segment file is removed while this block runs; flushes and merges go on."""
         with self._keeping:
+            self._keepers += 1
+        try:
             yield
+        finally:
+            with self._keeping:
+                self._keepers -= 1
+            self._discard([])
 
     def _flush(self) -> None:
         parts, through_seq = self._writer.freeze()
@@ -192,18 +200,26 @@ class Keeper:
             raise
         # Of a commit that failed nobody knows whether a crash would bring it back, and with it
         # the file's name: the file stays until a later commit has settled the matter.
-        self._unsettled.append(path)
+        settled = frozenset(self._unsettled)
         new = (segment, files.row_of(segment)) if segment is not None else None
-        self._writer.exchange(old, new, through_seq=through_seq)
-        self._unsettled.remove(path)
-        self._discard([*names, *(one.name for one in self._unsettled)])
+        try:
+            self._writer.exchange(old, new, through_seq=through_seq)
+        except BaseException:
+            self._unsettled.add(path)
+            raise
+        self._unsettled.difference_update(settled)
+        self._discard([*names, *(one.name for one in settled)])
         with self._changed:
             self._failure = None
             self._changed.notify_all()
 
     def _discard(self, names: Sequence[str]) -> None:
+        """Remove these files, and those that were kept, once nobody keeps files."""
         with self._keeping:
-            files.discard(*(self._folder / name for name in names))
+            self._unwanted += (self._folder / name for name in names)
+            if not self._keepers:
+                files.discard(*self._unwanted)
+                self._unwanted.clear()
 
     def _merge_next(self) -> None:
         with self._merging:
