@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Bits", "every", "inverted", "of_rows", "pack", "rows_of", "unpack", "words_of"]
+__all__ = ["Bits", "every", "has", "inverted", "of_rows", "pack", "rows_of", "unpack", "words_of"]
 
 Bits = npt.NDArray[np.uint64]
 
@@ -40,6 +40,12 @@ def pack(flags: npt.NDArray[np.bool_]) -> Bits:
 def unpack(bits: Bits, n: int) -> npt.NDArray[np.bool_]:
     """bool [n], true for the rows in the set."""
     return np.unpackbits(bits.view(np.uint8), count=n, bitorder="little").view(np.bool_)
+
+
+def has(bits: Bits, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Whether each of these rows is in the set."""
+    places = rows.astype(np.uint64) & np.uint64(63)
+    return ((bits[rows >> 6] >> places) & np.uint64(1)).astype(np.bool_)
 
 
 def of_rows(rows: npt.NDArray[Any], n: int) -> Bits:

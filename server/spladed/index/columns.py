@@ -178,20 +178,22 @@ def take(
     """The columns of these rows, in this order, without the words that none of them uses."""
     arrays: dict[str, npt.NDArray[Any]] = {}
     for field in fields:
-        arrays |= _taken(Column.of(columns, field.name), rows).arrays(field.name)
+        taken = _taken(Column.of(columns, field.name), rows)
+        arrays |= _without_unused(taken).arrays(field.name)
     return arrays
 
 
 def _taken(column: Column, rows: npt.NDArray[np.int64]) -> Column:
+    """These rows; their codes are still those of all words."""
     if column.starts is None:
-        exists = bits.pack(column.present()[rows])
-        return _without_unused(Column(column.values[rows], exists, words=column.words))
+        exists = None if column.exists is None else bits.pack(bits.has(column.exists, rows))
+        return Column(column.values[rows], exists, words=column.words)
     starts = _starts(np.diff(column.starts)[rows])
     values = np.empty(int(starts[-1]), column.values.dtype)
     size = values.dtype.itemsize
     source = np.ascontiguousarray(column.values).view(np.uint8)
     take_runs(source, column.starts * size, rows, starts * size, values.view(np.uint8))
-    return _without_unused(Column(values, starts=starts, words=column.words))
+    return Column(values, starts=starts, words=column.words)
 
 
 def _without_unused(column: Column) -> Column:
@@ -224,8 +226,9 @@ def _given(type: FieldType, column: Column) -> list[Any]:
     """The values of all rows, one after another, as they were given."""
     flat = column.values[column.present()]
     if column.words is not None:
-        words = [column.words.word(code) for code in range(len(column.words))]
-        return [words[code] for code in flat.tolist()]
+        codes = flat.tolist()
+        words = {code: column.words.word(code) for code in set(codes)}
+        return [words[code] for code in codes]
     if type == "boolean":
         return flat.astype(np.bool_).tolist()
     if type == "time":
