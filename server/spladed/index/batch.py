@@ -12,6 +12,7 @@ import numpy.typing as npt
 from spladed.index import columns
 from spladed.index.ids import Ids
 from spladed.index.kernels.build import sort_keys
+from spladed.index.packed import Packed, pack
 from spladed.index.rows import Rows
 from spladed.index.values import Field
 
@@ -43,7 +44,7 @@ class Source(Protocol):
         """The sort key of each document (`kernels.build.sort_keys`), uint64 [n]."""
         ...
 
-    def rows(self, numbers: npt.NDArray[np.int64]) -> Rows:
+    def packed(self, numbers: npt.NDArray[np.int64], *, wide: bool) -> Packed:
         """The rows of these documents, in the order named."""
         ...
 
@@ -77,8 +78,6 @@ class Batch:
         """The sort key of each document."""
         return sort_keys(self.whole.indptr, self.whole.indices, self.whole.weights)
 
-    def rows(self, numbers: npt.NDArray[np.int64]) -> Rows:
+    def packed(self, numbers: npt.NDArray[np.int64], *, wide: bool) -> Packed:
         """The rows of these documents, in the order named."""
-        if len(numbers) == len(self) and np.array_equal(numbers, np.arange(len(self))):
-            return self.whole
-        return self.whole.take(numbers)
+        return pack(self.whole, numbers, wide=wide)

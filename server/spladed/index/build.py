@@ -18,7 +18,8 @@ import numpy.typing as npt
 from spladed.index import columns, scoring
 from spladed.index.batch import Source
 from spladed.index.kernels import build as kernels
-from spladed.index.rows import Rows, Weights
+from spladed.index.packed import Packed
+from spladed.index.rows import Weights
 from spladed.index.values import CollectionSettings, Field
 
 __all__ = ["WIDE_FROM", "WINDOW", "batch_sections", "segment_sections", "sort_order"]
@@ -63,8 +64,9 @@ def _sections(
     yield "meta", _meta(settings, int(lengths.sum()), [stop - start for start, stop in windows])
     yield from _identity(source, settings.fields, order)
     for number, (start, stop) in enumerate(windows):
-        rows = source.rows(order[start:stop])
-        yield from _packed(f"w{number}", rows, settings)
+        rows = source.packed(order[start:stop], wide=settings.dimension >= WIDE_FROM)
+        yield f"w{number}/rows", rows.data
+        yield f"w{number}/row_starts", rows.starts
         if with_postings:
             yield from _postings(f"w{number}", rows, settings)
 
@@ -108,32 +110,33 @@ def _identity(source: Source, fields: Sequence[Field], order: _Numbers) -> Itera
         yield f"fields/{name}", column
 
 
-def _packed(prefix: str, rows: Rows, settings: CollectionSettings) -> Iterator[Section]:
-    wide, floats = settings.dimension >= WIDE_FROM, settings.weight_format == "float32"
-    sizes = kernels.packed_bytes(np.diff(rows.indptr), wide, floats)
-    starts = np.zeros(len(rows) + 1, np.uint32)
-    np.cumsum(sizes, out=starts[1:])
-    data = np.zeros(int(starts[-1]), np.uint8)
-    steps, numbers = _by_type(rows.weights)
-    kernels.pack(rows.indptr, rows.indices, steps, numbers, starts, wide, floats, data)
-    yield f"{prefix}/rows", data
-    yield f"{prefix}/row_starts", starts
-
-
-def _postings(prefix: str, rows: Rows, settings: CollectionSettings) -> Iterator[Section]:
-    impacts = scoring.document_impacts(settings.scoring, rows)
-    terms, starts, docs, inverted = kernels.invert(
-        rows.indptr, rows.indices, impacts, settings.dimension
-    )
-    wide = settings.dimension >= WIDE_FROM
-    yield f"{prefix}/terms", terms.astype(np.uint32 if wide else np.uint16)
-    yield f"{prefix}/starts", starts
+def _postings(prefix: str, rows: Packed, settings: CollectionSettings) -> Iterator[Section]:
+    """A counting sort: one pass counts, one writes each posting to its place."""
+    counts = np.zeros(settings.dimension, np.int64)
+    kernels.count_terms(rows.data, rows.starts, rows.wide, rows.floats, counts)
+    terms = np.flatnonzero(counts)
+    starts = np.zeros(len(terms) + 1, np.int64)
+    np.cumsum(counts[terms], out=starts[1:])
+    counts[terms] = starts[:-1]
+    docs, impacts = _inverted(rows, settings, counts, int(starts[-1]))
+    yield f"{prefix}/terms", terms.astype(np.uint32 if rows.wide else np.uint16)
+    yield f"{prefix}/starts", starts.astype(np.uint32)
     yield f"{prefix}/docs", docs
-    yield f"{prefix}/impacts", inverted
+    yield f"{prefix}/impacts", impacts
 
 
-def _by_type(weights: Weights) -> tuple[Weights, Weights]:
-    """(steps uint16, numbers float32), of which one is the weights and one is empty."""
-    if weights.dtype == np.uint16:
-        return weights, np.empty(0, np.float32)
-    return np.empty(0, np.uint16), weights
+def _inverted(
+    rows: Packed, settings: CollectionSettings, slots: _Numbers, nnz: int
+) -> tuple[npt.NDArray[np.uint16], Weights]:
+    """(docs, impacts), term-major; `slots` are where each term's postings start."""
+    docs = np.empty(nnz, np.uint16)
+    if scoring.has_plain_impacts(settings.scoring) and not rows.floats:
+        impacts = np.empty(nnz, np.uint16)
+        pairs = np.empty(nnz, np.uint32)
+        kernels.invert_steps(rows.data, rows.starts, rows.wide, slots, pairs, docs, impacts)
+        return docs, impacts
+    numbers = np.empty(nnz, np.float32)
+    unpacked = rows.unpacked()
+    computed = scoring.document_impacts(settings.scoring, unpacked)
+    kernels.invert_floats(unpacked.indptr, unpacked.indices, computed, slots, docs, numbers)
+    return docs, numbers

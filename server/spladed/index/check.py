@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from spladed.errors import InvalidInput, Mismatch
 from spladed.index.fields import checked_fields
@@ -13,10 +13,12 @@ from spladed.sparse import SparseBatch
 __all__ = [
     "MAX_ID_BYTES",
     "MAX_K",
+    "check_contents",
     "check_dimension",
     "check_documents",
     "check_ids",
     "check_k",
+    "check_lengths",
     "check_name",
     "check_one_row",
     "is_name",
@@ -31,31 +33,27 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
 
 
 def check_documents(
-    documents: Sequence[Document],
-    vectors: SparseBatch,
-    fields: Sequence[Field],
-    *,
-    distinct: bool = True,
+    documents: Sequence[Document], vectors: SparseBatch, fields: Sequence[Field]
 ) -> list[Mapping[str, tuple[Value, ...]]]:
     """The documents' field values in their one form.
 
-    Raises InvalidInput LENGTHS, ID, TEXT, FIELD, FIELD_TYPE or FIELD_VALUE, and where ids must
-    be `distinct` DUPLICATE_ID, naming the position.
+    Raises InvalidInput LENGTHS, ID, DUPLICATE_ID, TEXT, FIELD, FIELD_TYPE or FIELD_VALUE,
+    naming the position.
     """
-    if len(documents) != len(vectors):
-        raise InvalidInput(
-            f"{len(documents)} documents with {len(vectors)} vectors; send one vector a document",
-            reason="LENGTHS",
-            field="documents",
-        )
-    seen: dict[str, int] = {}
-    for number, document in enumerate(documents):
-        _check_id(document.id, f"documents[{number}].id")
-        first = seen.setdefault(document.id, number) if distinct else number
-        if first != number:
-            raise _duplicate(document.id, first, number)
-        _utf8(document.text, f"documents[{number}].text")
-        _utf8(document.metadata, f"documents[{number}].metadata")
+    ids = [document.id for document in documents]
+    check_lengths(len(ids), len(vectors))
+    check_ids(ids, "documents[{}].id")
+    if len(set(ids)) < len(ids):
+        raise _duplicate(ids)
+    return check_contents(documents, fields)
+
+
+def check_contents(
+    documents: Sequence[Document], fields: Sequence[Field]
+) -> list[Mapping[str, tuple[Value, ...]]]:
+    """As `check_documents`, without the ids."""
+    _check_texts([document.text for document in documents], "documents[{}].text")
+    _check_texts([document.metadata for document in documents], "documents[{}].metadata")
     return [
         checked_fields(fields, document.fields, f"documents[{number}].fields")
         if document.fields
@@ -64,10 +62,25 @@ def check_documents(
     ]
 
 
-def check_ids(ids: Iterable[str]) -> None:
+def check_lengths(documents: int, vectors: int) -> None:
+    """Raises InvalidInput LENGTHS unless there is one vector a document."""
+    if documents != vectors:
+        raise InvalidInput(
+            f"{documents} documents with {vectors} vectors; send one vector a document",
+            reason="LENGTHS",
+            field="documents",
+        )
+
+
+def check_ids(ids: Sequence[str], where: str = "ids[{}]") -> None:
     """Raises InvalidInput ID for an id that no document can have."""
+    # All at once first: a million ids are looked at in 50 ms, and one by one in seconds.
+    if "".join(ids).isascii():
+        lengths = list(map(len, ids))
+        if 1 <= min(lengths, default=1) and max(lengths, default=1) <= MAX_ID_BYTES:
+            return
     for number, id in enumerate(ids):
-        _check_id(id, f"ids[{number}]")
+        _check_id(id, where.format(number))
 
 
 def check_dimension(batch: SparseBatch, dimension: int, field: str) -> None:
@@ -122,6 +135,14 @@ def _check_id(id: str, field: str) -> None:
         )
 
 
+def _check_texts(texts: Sequence[str], where: str) -> None:
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        for number, text in enumerate(texts):
+            _utf8(text, where.format(number))
+
+
 def _utf8(text: str, field: str) -> int:
     try:
         return len(text) if text.isascii() else len(text.encode())
@@ -134,9 +155,12 @@ def _utf8(text: str, field: str) -> int:
         ) from error
 
 
-def _duplicate(id: str, first: int, second: int) -> InvalidInput:
+def _duplicate(ids: Sequence[str]) -> InvalidInput:
+    seen: dict[str, int] = {}
+    pairs = ((seen.setdefault(id, number), number) for number, id in enumerate(ids))
+    first, second = next(pair for pair in pairs if pair[0] != pair[1])
     return InvalidInput(
-        f"documents[{first}] and documents[{second}] have the same id {id!r}; "
+        f"documents[{first}] and documents[{second}] have the same id {ids[second]!r}; "
         "send each document once a request",
         reason="DUPLICATE_ID",
         field=f"documents[{second}].id",

@@ -3,12 +3,12 @@
     offset  bytes  what
     0       16     head: "spladed\\0", uint32 format version, 4 bytes zero
     64 * i         sections, in the order written, zeros between them
-    ...     80 * e table: an entry a section: name (48, ASCII), dtype (8), offset, bytes,
+    64 * i  80 * e table: an entry a section: name (48, ASCII), dtype (8), offset, bytes,
                    xxh3_64 of the bytes (uint64 each)
     -32     32     trailer: xxh3_64 of the table, its offset, uint32 entries, uint32 format
                    version, "spladed\\0"
 
-All numbers little endian. The table stands behind, so that a file is written from front to
+All numbers little endian; the whole is a multiple of 16 bytes long. The table stands behind, so that a file is written from front to
 back without knowing its length; a file that was cut has no trailer. Pure: bytes in and out.
 """
 
@@ -51,6 +51,8 @@ def write(sections: Iterable[Section], append: Callable[[Any], None]) -> None:
         entries.append((name.encode("ascii"), dtype, place, len(data), xxh3_64_intdigest(data)))
         place += len(data)
     table = np.array(entries, _ENTRY).tobytes()
+    append(bytes(-place % _ALIGNMENT))
+    place += -place % _ALIGNMENT
     append(table)
     checksum = xxh3_64_intdigest(table)
     append(_TRAILER.pack(checksum, place, len(entries), FORMAT_VERSION, _MAGIC))

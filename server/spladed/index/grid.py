@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spladed.errors import InvalidInput
+from spladed.index.kernels import build as kernels
 from spladed.index.rows import Rows, Weights
 from spladed.index.values import WeightFormat
 from spladed.sparse import SparseBatch
@@ -55,18 +56,16 @@ def to_grid(batch: SparseBatch, weight_format: WeightFormat) -> Rows:
     indptr, indices = batch.indptr.astype(np.int64), batch.indices.astype(np.int32)
     if weight_format == "float32":
         return Rows(indptr, indices, batch.values.astype(np.float32))
-    steps = np.rint(batch.values.astype(np.float64) / FIXED16_STEP)
-    _check_range(batch, steps > 65535)
-    rows = Rows(indptr, indices, steps.astype(np.uint16))
-    return rows if steps.all() else rows.where(steps > 0)
+    steps, zeros, beyond = kernels.to_steps(batch.values, 1.0 / FIXED16_STEP)
+    if beyond >= 0:
+        raise _beyond_range(batch, beyond)
+    rows = Rows(indptr, indices, steps)
+    return rows.where(steps > 0) if zeros else rows
 
 
-def _check_range(batch: SparseBatch, beyond: npt.NDArray[np.bool_]) -> None:
-    if not beyond.any():
-        return
-    position = int(np.flatnonzero(beyond)[0])
+def _beyond_range(batch: SparseBatch, position: int) -> InvalidInput:
     row = int(np.searchsorted(batch.indptr, position, side="right")) - 1
-    raise InvalidInput(
+    return InvalidInput(
         f"vectors.values[{position}] (row {row}, term {batch.indices[position]}) is "
         f"{batch.values[position]}; a fixed16 collection holds weights up to {FIXED16_LIMIT:.4f}: "
         "make the collection with weight_format float32, or scale the weights down",

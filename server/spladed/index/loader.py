@@ -14,7 +14,7 @@ from spladed.errors import SpladedError
 from spladed.index import columns, files, grid, payload
 from spladed.index.batch import Batch, Columns
 from spladed.index.catalog import Catalog
-from spladed.index.check import check_dimension, check_documents
+from spladed.index.check import check_contents, check_dimension, check_ids, check_lengths
 from spladed.index.commit import Stored
 from spladed.index.ids import Ids
 from spladed.index.rows import Rows
@@ -97,11 +97,13 @@ class Load:
         documents: their texts, metadata and fields, if they have any
         Raises as `Collection.upsert` does, and what went wrong with a chunk before.
         """
-        given = [Document(id) for id in ids] if documents is None else documents
+        documents = documents or []
         check_dimension(vectors, self._settings.dimension, "vectors")
-        fields = check_documents(given, vectors, self._settings.fields, distinct=False)
+        check_lengths(len(ids), len(vectors))
+        check_ids(ids)
+        fields = check_contents(documents, self._settings.fields) or [{}] * len(ids)
         self._take(ids, grid.to_grid(vectors.checked("vectors"), self._settings.weight_format))
-        self._take_payloads(documents or [])
+        self._take_payloads(documents)
         if self._settings.fields:
             self._chunk.columns.append(columns.encode(self._settings.fields, fields))
         self.loaded += len(ids)

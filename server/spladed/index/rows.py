@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from spladed.index.kernels import build as kernels
+
 __all__ = ["Rows", "Weights"]
 
 # uint16 in steps of 1/4096 (fixed16), or float32.
@@ -69,9 +71,12 @@ class Rows:
     def take(self, numbers: npt.NDArray[np.int64]) -> Rows:
         """The rows named, in the order named."""
         lengths = np.diff(self.indptr)[numbers]
-        indptr = _indptr(lengths)
-        gather = np.arange(indptr[-1]) + np.repeat(self.indptr[numbers] - indptr[:-1], lengths)
-        return Rows(indptr, self.indices[gather], self.weights[gather])
+        taken = Rows.of_lengths(lengths, floats=self.weights.dtype == np.float32)
+        kernels.take(
+            self.indptr, self.indices, self.weights, numbers,
+            taken.indptr[:-1], taken.indices, taken.weights,
+        )  # fmt: skip
+        return taken
 
     def where(self, keep: npt.NDArray[np.bool_]) -> Rows:
         """The weights for which `keep [nnz]` is true; no row is lost, one may become empty."""

@@ -17,6 +17,7 @@ from spladed.index.container import Container
 from spladed.index.ids import Ids
 from spladed.index.kernels import build as kernels
 from spladed.index.kernels import ids as id_kernels
+from spladed.index.packed import by_type
 from spladed.index.rows import Rows
 
 __all__ = ["Segment"]
@@ -127,9 +128,17 @@ class Segment:
         places = np.minimum(np.searchsorted(rising, seqs), len(rising) - 1)
         return np.where(rising[places] == seqs, self.by_seq[places].astype(np.int64), -1)
 
+    def sizes(self, rows: _Numbers) -> _Numbers:
+        """How many bytes each of these rows has."""
+        return kernels.sizes(self.data, self.directory, rows)
+
     def lengths(self, rows: _Numbers) -> _Numbers:
         """How many terms each of these rows has."""
-        return kernels.lengths(self.data, self.directory, self.wide, self.floats, rows)
+        return self.sizes(rows) // ((4 if self.wide else 2) + (4 if self.floats else 2))
+
+    def copy(self, rows: _Numbers, into: npt.NDArray[np.uint8], places: _Numbers) -> None:
+        """Write the bytes of these rows to those positions of `into`."""
+        kernels.copy(self.data, self.directory, rows, places, into)
 
     def rows(self, rows: _Numbers) -> Rows:
         """These rows, in the order named."""
@@ -140,8 +149,7 @@ class Segment:
 
     def unpack(self, rows: _Numbers, into: Rows, places: _Numbers) -> None:
         """Write these rows to those positions of `into`."""
-        nothing = np.empty(0, np.float32 if not self.floats else np.uint16)
-        steps, numbers = (nothing, into.weights) if self.floats else (into.weights, nothing)
+        steps, numbers = by_type(into.weights)
         kernels.fill(
             self.data, self.directory, self.wide, self.floats, rows, places,
             into.indices, steps, numbers,

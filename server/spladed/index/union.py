@@ -13,6 +13,7 @@ from spladed.index import columns
 from spladed.index.batch import Columns
 from spladed.index.ids import Ids
 from spladed.index.kernels.build import sort_keys
+from spladed.index.packed import Packed, starts_of
 from spladed.index.rows import Rows
 from spladed.index.segment import Segment
 from spladed.index.snapshot import Part
@@ -73,10 +74,19 @@ class Union:
                 keys[chunk] = sort_keys(rows.indptr, rows.indices, rows.weights)
         return keys
 
-    def rows(self, numbers: _Numbers) -> Rows:
-        """The rows of these documents, in the order named."""
+    def packed(self, numbers: _Numbers, *, wide: bool) -> Packed:
+        """The rows of these documents, in the order named, byte for byte."""
         part = np.searchsorted(self._starts, numbers, side="right") - 1
-        return gathered(self._segments, part, self._rows[numbers])
+        rows = self._rows[numbers]
+        sizes = np.empty(len(numbers), np.int64)
+        shares = list(_shares_of(self._segments, part))
+        for segment, mine in shares:
+            sizes[mine] = segment.sizes(rows[mine])
+        starts = starts_of(sizes)
+        data = np.empty(int(starts[-1]), np.uint8)
+        for segment, mine in shares:
+            segment.copy(rows[mine], data, starts[:-1][mine].astype(np.int64))
+        return Packed(data, starts, wide, any(segment.floats for segment in self._segments))
 
     def _shares(self) -> Iterator[tuple[Segment, slice]]:
         """Each segment, and its stretch of the documents."""
@@ -87,8 +97,7 @@ class Union:
 
 def gathered(segments: Sequence[Segment], part: _Numbers, rows: _Numbers) -> Rows:
     """The rows `rows[i]` of segment `part[i]`, in the order named."""
-    chosen = [np.flatnonzero(part == each) for each in range(len(segments))]
-    shares = [each for each in zip(segments, chosen, strict=True) if len(each[1])]
+    shares = list(_shares_of(segments, part))
     lengths = np.empty(len(rows), np.int64)
     for segment, mine in shares:
         lengths[mine] = segment.lengths(rows[mine])
@@ -96,3 +105,12 @@ def gathered(segments: Sequence[Segment], part: _Numbers, rows: _Numbers) -> Row
     for segment, mine in shares:
         segment.unpack(rows[mine], taken, taken.indptr[:-1][mine])
     return taken
+
+
+def _shares_of(
+    segments: Sequence[Segment], part: _Numbers
+) -> Iterator[tuple[Segment, _Numbers]]:
+    """Each segment that is named in `part`, and where."""
+    for number, segment in enumerate(segments):
+        if len(mine := np.flatnonzero(part == number)):
+            yield segment, mine

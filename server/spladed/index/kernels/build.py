@@ -16,8 +16,9 @@ from spladed.index.kernels.compiled import array, compiled, inner, types
 
 __all__ = [
     "COLUMNS", "DOCS", "DOCUMENTS", "FIRST_ROW", "IMPACTS", "ROWS", "ROW_STARTS", "STARTS",
-    "TERMS", "TERM_COUNT", "fill", "invert", "lengths", "pack", "packed_bytes", "powers",
-    "sort_keys", "squares", "term_bytes", "term_count",
+    "TERMS", "TERM_COUNT", "copy", "count_terms", "fill", "invert_floats", "invert_steps", "pack",
+    "packed_bytes", "powers", "sizes", "sort_keys", "squares", "take", "term_bytes", "term_count",
+    "to_steps", "unpack",
 ]  # fmt: skip
 
 # The columns of a segment's `directory`, a row a window: counts, and where sections start.
@@ -58,25 +59,63 @@ def term_bytes(count: int, wide: bool, floats: bool) -> int:
     return (size + 3) & ~3 if floats else size
 
 
-@compiled(types.void(_I8, _I4, _U2, _F4, _U4, types.boolean, types.boolean, _out(types.uint8)))
-def pack(indptr: _Array, indices: _Array, steps: _Array, numbers: _Array, starts: _Array,
-         wide: bool, floats: bool, data: _Array) -> None:  # fmt: skip
-    """Write rows to `data` at `starts`; weights are `numbers` if `floats`, else `steps`."""
-    for row in range(len(indptr) - 1):
-        first, stop = indptr[row], indptr[row + 1]
-        count = stop - first
-        place = np.int64(starts[row])
+@inner
+def _copy(source: _Array, first: int, stop: int, target: _Array, place: int) -> None:
+    """Copy entries one by one: a slice costs more than a short row is long."""
+    shift = np.uint64(place - first)
+    for position in range(np.uint64(first), np.uint64(stop)):
+        target[position + shift] = source[position]
+
+
+@compiled(types.void(_I8, _I4, _U2, _F4, _I8, _U4, types.boolean, types.boolean, _out(types.uint8)))
+def pack(indptr: _Array, indices: _Array, steps: _Array, numbers: _Array, order: _Array,
+         starts: _Array, wide: bool, floats: bool, data: _Array) -> None:  # fmt: skip
+    """Write row `order[i]` to `data` at `starts[i]`; weights are `numbers` if `floats`, else
+    `steps`."""
+    halves, words, floating = data.view(np.uint16), data.view(np.uint32), data.view(np.float32)
+    for place in range(len(order)):
+        first, stop = indptr[order[place]], indptr[order[place] + 1]
+        at = np.int64(starts[place])
         if wide:
-            size = 4 * count
-            data[place : place + size].view(np.uint32)[:] = indices[first:stop]
+            _copy(indices, first, stop, words, at >> 2)
         else:
-            size = 2 * count
-            data[place : place + size].view(np.uint16)[:] = indices[first:stop]
-        place += term_bytes(count, wide, floats)
+            _copy(indices, first, stop, halves, at >> 1)
+        at += term_bytes(stop - first, wide, floats)
         if floats:
-            data[place : place + 4 * count].view(np.float32)[:] = numbers[first:stop]
+            _copy(numbers, first, stop, floating, at >> 2)
         else:
-            data[place : place + 2 * count].view(np.uint16)[:] = steps[first:stop]
+            _copy(steps, first, stop, halves, at >> 1)
+
+
+@inner
+def _unpack(data: _Array, start: int, count: int, wide: bool, floats: bool, place: int,
+            indices: _Array, steps: _Array, numbers: _Array) -> None:  # fmt: skip
+    """Write the row of `count` terms at `start` to position `place` of the output arrays."""
+    halves, words, floating = data.view(np.uint16), data.view(np.uint32), data.view(np.float32)
+    if wide:
+        _copy(words, start >> 2, (start >> 2) + count, indices, place)
+    else:
+        _copy(halves, start >> 1, (start >> 1) + count, indices, place)
+    start += term_bytes(count, wide, floats)
+    if floats:
+        _copy(floating, start >> 2, (start >> 2) + count, numbers, place)
+    else:
+        _copy(halves, start >> 1, (start >> 1) + count, steps, place)
+
+
+@compiled(
+    types.void(
+        _U1, _U4, types.boolean, types.boolean, _I8,
+        _out(types.int32), _out(types.uint16), _out(types.float32),
+    )
+)  # fmt: skip
+def unpack(data: _Array, starts: _Array, wide: bool, floats: bool, places: _Array,
+           indices: _Array, steps: _Array, numbers: _Array) -> None:  # fmt: skip
+    """Unpack the row at `starts[i]` of `data` to position `places[i]` of the output arrays."""
+    for row in range(len(starts) - 1):
+        start = np.int64(starts[row])
+        count = term_count(np.int64(starts[row + 1]) - start, wide, floats)
+        _unpack(data, start, count, wide, floats, places[row], indices, steps, numbers)
 
 
 @inner
@@ -97,19 +136,27 @@ def _row_bytes(data: _Array, directory: _Array, row: int) -> tuple[int, int]:
     """Where a packed row starts in `data`, and how many bytes it has."""
     window = _window_of(directory, row)
     local = row - directory[window, 0]
-    at = directory[window, 3] + 4 * local
-    pair = data[at : at + 8].view(np.uint32)
-    return directory[window, 2] + np.int64(pair[0]), np.int64(pair[1]) - np.int64(pair[0])
+    words, at = data.view(np.uint32), (directory[window, 3] >> 2) + local
+    start = np.int64(words[at])
+    return directory[window, 2] + start, np.int64(words[at + 1]) - start
 
 
-@compiled(_out(types.int64)(_U1, _DIRECTORY, types.boolean, types.boolean, _I8))
-def lengths(data: _Array, directory: _Array, wide: bool, floats: bool, rows: _Array) -> _Array:
-    """int64 [len(rows)]: how many terms each of these rows has."""
-    counts = np.empty(len(rows), np.int64)
+@compiled(_out(types.int64)(_U1, _DIRECTORY, _I8))
+def sizes(data: _Array, directory: _Array, rows: _Array) -> _Array:
+    """int64 [len(rows)]: how many bytes each of these rows has, packed."""
+    found = np.empty(len(rows), np.int64)
     for number in range(len(rows)):
-        _, size = _row_bytes(data, directory, rows[number])
-        counts[number] = term_count(size, wide, floats)
-    return counts
+        _, found[number] = _row_bytes(data, directory, rows[number])
+    return found
+
+
+@compiled(types.void(_U1, _DIRECTORY, _I8, _I8, _out(types.uint8)))
+def copy(data: _Array, directory: _Array, rows: _Array, places: _Array, target: _Array) -> None:
+    """Copy the packed row `rows[i]` to byte `places[i]` of `target`."""
+    words, copied = data.view(np.uint32), target.view(np.uint32)
+    for number in range(len(rows)):
+        start, size = _row_bytes(data, directory, rows[number])
+        _copy(words, start >> 2, (start + size) >> 2, copied, places[number] >> 2)
 
 
 @compiled(
@@ -124,18 +171,39 @@ def fill(data: _Array, directory: _Array, wide: bool, floats: bool, rows: _Array
     for number in range(len(rows)):
         start, size = _row_bytes(data, directory, rows[number])
         count = term_count(size, wide, floats)
-        place = places[number]
-        if wide:
-            size = 4 * count
-            indices[place : place + count] = data[start : start + size].view(np.uint32)
-        else:
-            size = 2 * count
-            indices[place : place + count] = data[start : start + size].view(np.uint16)
-        start += term_bytes(count, wide, floats)
-        if floats:
-            numbers[place : place + count] = data[start : start + 4 * count].view(np.float32)
-        else:
-            steps[place : place + count] = data[start : start + 2 * count].view(np.uint16)
+        _unpack(data, start, count, wide, floats, places[number], indices, steps, numbers)
+
+
+@compiled(
+    *(
+        types.void(_I8, _I4, weights, _I8, _I8, _out(types.int32), _out(weights.dtype))
+        for weights in (_U2, _F4)
+    )
+)
+def take(indptr: _Array, indices: _Array, weights: _Array, rows: _Array,
+         places: _Array, taken: _Array, taken_weights: _Array) -> None:  # fmt: skip
+    """Copy row `rows[i]` to position `places[i]` of the output arrays."""
+    for number in range(len(rows)):
+        first, stop = indptr[rows[number]], indptr[rows[number] + 1]
+        _copy(indices, first, stop, taken, places[number])
+        _copy(weights, first, stop, taken_weights, places[number])
+
+
+@compiled(types.Tuple((_out(types.uint16), types.int64, types.int64))(_F4, types.float64))
+def to_steps(values: _Array, steps_a_unit: float) -> tuple[_Array, int, int]:
+    """(uint16 [nnz]: values in steps, rounded half to even; how many became 0; the position of
+    the first one that 16 bits do not hold, or -1)."""
+    steps = np.empty(len(values), np.uint16)
+    zeros, beyond = 0, -1
+    for position in range(len(values)):
+        rounded = np.rint(np.float64(values[position]) * steps_a_unit)
+        if rounded > 65535.0:
+            if beyond < 0:
+                beyond = position
+            rounded = 65535.0
+        steps[position] = np.uint16(rounded)
+        zeros += rounded == 0.0
+    return steps, zeros, beyond
 
 
 @compiled(*(_out(types.uint64)(_I8, _I4, weights) for weights in (_U2, _F4)))
@@ -162,44 +230,77 @@ def sort_keys(indptr: _Array, indices: _Array, weights: _Array) -> _Array:
     return keys
 
 
+@inner
+def _count(terms: _Array, first: int, stop: int, counts: _Array) -> None:
+    for position in range(np.uint64(first), np.uint64(stop)):
+        counts[np.uint64(terms[position])] += 1
+
+
+@compiled(types.void(_U1, _U4, types.boolean, types.boolean, _out(types.int64)))
+def count_terms(data: _Array, starts: _Array, wide: bool, floats: bool, counts: _Array) -> None:
+    """Add to int64 `counts` [dimension] how many of these packed rows have each term."""
+    halves, words = data.view(np.uint16), data.view(np.uint32)
+    for row in range(len(starts) - 1):
+        start = np.int64(starts[row])
+        count = term_count(np.int64(starts[row + 1]) - start, wide, floats)
+        if wide:
+            _count(words, start >> 2, (start >> 2) + count, counts)
+        else:
+            _count(halves, start >> 1, (start >> 1) + count, counts)
+
+
+@inner
+def _scatter(terms: _Array, term: int, steps: _Array, step: int, count: int,
+             doc: int, slots: _Array, pairs: _Array) -> None:  # fmt: skip
+    """Write the row's postings: terms from position `term`, weights from position `step`."""
+    for position in range(np.uint64(count)):
+        slot = np.uint64(terms[np.uint64(term) + position])
+        weight = np.uint32(steps[np.uint64(step) + position])
+        pairs[np.uint64(slots[slot])] = (weight << np.uint32(16)) | np.uint32(doc)
+        slots[slot] += 1
+
+
 @compiled(
-    *(
-        types.Tuple((
-            _out(types.int32), _out(types.uint32), _out(types.uint16),
-            array(weights.dtype, readonly=False),
-        ))(_I8, _I4, weights, types.int64)
-        for weights in (_U2, _F4)
+    types.void(
+        _U1, _U4, types.boolean, _out(types.int64), _out(types.uint32), _out(types.uint16),
+        _out(types.uint16),
     )
 )  # fmt: skip
-def invert(
-    indptr: _Array, indices: _Array, impacts: _Array, dimension: int
-) -> tuple[_Array, _Array, _Array, _Array]:
-    """(terms int32 [T], starts uint32 [T + 1], docs uint16 [nnz], impacts [nnz]), term-major.
+def invert_steps(data: _Array, starts: _Array, wide: bool, slots: _Array, pairs: _Array,
+                 docs: _Array, steps: _Array) -> None:  # fmt: skip
+    """The postings of at most 65,536 packed rows of 16-bit weights, term-major, docs rising.
 
-    At most 65,536 rows. `terms` are those that occur, rising; the postings of `terms[i]` are
-    `[starts[i], starts[i+1])`, docs rising. A counting sort: two passes over the weights.
+    slots: int64 [dimension], where each term's postings start; moved to where they end
+    pairs: uint32 [nnz], scratch: a posting is written to one random place, not to two
+    docs, steps: uint16 [nnz], the postings
     """
-    ends = np.zeros(dimension, np.int64)
-    for index in indices:
-        ends[np.uint64(index)] += 1
-    count = 0
-    for term in range(dimension):
-        count += ends[term] > 0
-    terms, starts = np.empty(count, np.int32), np.empty(count + 1, np.uint32)
-    place, total = 0, 0
-    for term in range(dimension):
-        if ends[term] > 0:
-            terms[place], starts[place] = term, total
-            place += 1
-            total, ends[term] = total + ends[term], total
-    starts[count] = total
-    docs, inverted = np.empty(total, np.uint16), np.empty(total, impacts.dtype)
-    for doc in range(len(indptr) - 1):
-        for position in range(indptr[doc], indptr[doc + 1]):
-            slot = ends[np.uint64(indices[position])]
-            ends[np.uint64(indices[position])] = slot + 1
-            docs[np.uint64(slot)], inverted[np.uint64(slot)] = doc, impacts[position]
-    return terms, starts, docs, inverted
+    halves, words = data.view(np.uint16), data.view(np.uint32)
+    for row in range(len(starts) - 1):
+        start = np.int64(starts[row])
+        count = term_count(np.int64(starts[row + 1]) - start, wide, False)
+        at = (start + term_bytes(count, wide, False)) >> 1
+        if wide:
+            _scatter(words, start >> 2, halves, at, count, row, slots, pairs)
+        else:
+            _scatter(halves, start >> 1, halves, at, count, row, slots, pairs)
+    for posting in range(len(pairs)):
+        docs[posting] = pairs[posting] & np.uint32(0xFFFF)
+        steps[posting] = pairs[posting] >> np.uint32(16)
+
+
+@compiled(
+    types.void(
+        _I8, _I4, _F4, _out(types.int64), _out(types.uint16), _out(types.float32),
+    )
+)  # fmt: skip
+def invert_floats(indptr: _Array, indices: _Array, impacts: _Array, slots: _Array,
+                  docs: _Array, numbers: _Array) -> None:  # fmt: skip
+    """As `invert_steps`, of unpacked rows with impacts of 32 bits."""
+    for row in range(len(indptr) - 1):
+        for position in range(indptr[row], indptr[row + 1]):
+            slot = slots[np.uint64(indices[position])]
+            slots[np.uint64(indices[position])] = slot + 1
+            docs[np.uint64(slot)], numbers[np.uint64(slot)] = row, impacts[position]
 
 
 @compiled(_out(types.float64)(_I8, _F4))
