@@ -54,7 +54,7 @@ class Exchange:
 
     through_seq: batches up to this one are in `added`
     removed:     names of segments whose live documents are in `added`
-    dead:        every dead seq that a segment or batch still has
+    dead:        every dead seq that a segment file still has; more do no harm
     """
 
     through_seq: int
@@ -129,9 +129,19 @@ def _consolidate(connection: Connection, dead: _Seqs) -> None:
     most of what they hold is that: so that it costs each seq a constant number of bytes."""
     select = "SELECT max(generation), total(length(data)) FROM deletes WHERE purged = 1"
     newest, size = connection.execute(select).fetchone()
-    data = encode_seqs(dead)
-    if newest is None or size < 2 * len(data) + 65_536:
+    if newest is None or size < 2 * dead.nbytes + 65_536:
         return
+    kept = np.union1d(dead, _purged_of_batches(connection))
     connection.execute("DELETE FROM deletes WHERE purged = 1")
-    if len(dead):
-        connection.execute("INSERT INTO deletes VALUES (?, 1, ?)", (newest, data))
+    if len(kept):
+        connection.execute("INSERT INTO deletes VALUES (?, 1, ?)", (newest, encode_seqs(kept)))
+
+
+def _purged_of_batches(connection: Connection) -> _Seqs:
+    """The seqs of purged sets that batches have, of which memory has dropped some."""
+    (first_seq,) = connection.execute("SELECT min(first_seq) FROM batches").fetchone()
+    if first_seq is None:
+        return np.empty(0, np.int64)
+    rows = connection.execute("SELECT data FROM deletes WHERE purged = 1").fetchall()
+    seqs = np.concatenate([decode_seqs(data) for (data,) in rows])
+    return seqs[seqs >= first_seq]
