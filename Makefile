@@ -12,6 +12,10 @@
 #   make model-card    measure both checkpoints and write the model card's tables
 #   make bench-quality int8 against fp32 on judged sets
 #   make bench         the benchmarks, into bench/results
+#   make bench-write   writes a second, beside SQLite FTS5 and Qdrant Edge
+#   make bench-filters filters over a million documents
+#   make bench-load    bulk load of a million vectors
+#   make crash         kill and reopen, ROUNDS=500 times, and every power cut of a record
 #   make wheel         dist/*.whl, proven in empty environments
 
 PYTHON ?= python3
@@ -24,7 +28,7 @@ BASELINE := tests/contract/baseline.binpb
 PIP    := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test test-export test-floors check protos protos-check builtin goldens \
-        screens model-card bench bench-quality wheel clean
+        screens model-card bench bench-quality bench-write bench-filters bench-load crash wheel clean
 
 demo: $(SERVER)/ready
 	$(SERVER)/bin/python demo/demo.py
@@ -70,8 +74,7 @@ screens: $(SERVER)/ready-dev
 
 # DATA: a folder with a folder a judged set; CHECKPOINTS: a folder of SPLADE checkpoints;
 # ARGS: --large for the two large sets too, --resume to go on after a run that was cut
-model-card: $(SERVER)/ready-dev $(EXPORT)/ready
-	$(SERVER)/bin/python $(PIP) -c constraints/server.txt -e '.[server,bench,dev]'
+model-card: $(SERVER)/ready-bench $(EXPORT)/ready
 	$(SERVER)/bin/python bench/model_card.py $(DATA) --checkpoints $(CHECKPOINTS) \
 	    --exporter $(EXPORT)/bin/spladed --bundles build/bundles $(ARGS)
 
@@ -81,6 +84,13 @@ bench: $(EXPORT)/ready
 
 bench-quality: $(EXPORT)/ready
 	$(EXPORT)/bin/python bench/quality.py $(DATA)
+
+bench-write bench-filters bench-load: bench-%: $(SERVER)/ready-bench
+	$(SERVER)/bin/python bench/$*.py $(ARGS)
+
+ROUNDS ?= 500
+crash: $(SERVER)/ready-dev
+	$(SERVER)/bin/python bench/crash.py --rounds $(ROUNDS)
 
 wheel: $(SERVER)/ready-dev
 	rm -rf dist
@@ -98,6 +108,10 @@ $(SERVER)/ready: pyproject.toml constraints/server.txt
 
 $(SERVER)/ready-dev: $(SERVER)/ready
 	$(SERVER)/bin/python $(PIP) -c constraints/server.txt -e '.[server,jobs,dev]'
+	touch $@
+
+$(SERVER)/ready-bench: $(SERVER)/ready-dev
+	$(SERVER)/bin/python $(PIP) -c constraints/server.txt -e '.[server,bench,dev]'
 	touch $@
 
 # torch first and pinned: an open range would pull a CUDA build of several gigabytes.
