@@ -1,10 +1,10 @@
 """What a process and its children used: processor time, bytes written, anonymous memory.
 
 Bytes are `write_bytes` of /proc/PID/io: pages made dirty in files, through write or mmap, once
-each time they are to go to the disk; journals of the file system are not in it. The kernel adds
-those of a child to its parent when the child has been waited for, so work done in child
-processes counts. Memory is what no file could give back: RssAnon and RssShmem of /proc/PID/status,
-of the process and all its living descendants; mapped files are apart from it.
+each time they are to go to the disk; journals of the file system are not in it. Time and bytes of
+children count: of those that live as they are now, of those that ended because the kernel adds
+them to their parent. Memory is what no file could give back: RssAnon and RssShmem of
+/proc/PID/status, of the process and all its living descendants; mapped files are apart from it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PERIOD_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """Since the process began, children that ended included."""
+    """By this process and its descendants since they began."""
 
     wall_seconds: float
     cpu_seconds: float
@@ -31,10 +31,8 @@ class Used:
 
     @classmethod
     def now(cls) -> Used:
-        kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-        usages = [resource.getrusage(kind) for kind in kinds]
-        cpu = sum(usage.ru_utime + usage.ru_stime for usage in usages)
-        return cls(time.perf_counter(), cpu, _written())
+        tree = [os.getpid(), *descendants(os.getpid())]
+        return cls(time.perf_counter(), sum(map(_cpu, tree)), sum(map(_written, tree)))
 
     def since(self, before: Used) -> dict[str, float]:
         return {
@@ -44,9 +42,28 @@ class Used:
         }
 
 
-def _written() -> int:
-    lines = Path("/proc/self/io").read_text().splitlines()
+def _cpu(pid: int) -> float:
+    """User and system, children that ended included; of another process in ticks of 10 ms."""
+    if pid == os.getpid():
+        kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        usages = [resource.getrusage(kind) for kind in kinds]
+        return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    return sum(map(int, _stat(pid)[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def _stat(pid: int) -> list[str]:
+    """From the state on, field 3 of man 5 proc_pid_stat: the name before it may have spaces."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _written(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/io").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("write_bytes:")).split()[1])
+
+
+def is_working(pid: int) -> bool:
+    """Whether the process runs or waits for a disk now; not whether it is about to."""
+    return _stat(pid)[0] in "RD"
 
 
 def descendants(pid: int) -> list[int]:

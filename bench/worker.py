@@ -8,6 +8,7 @@ each `rest` before it turns to the next.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 from peers import open_engine
 from rows import Rows
-from usage import Used, descendants, folder_bytes
+from usage import Used, descendants, folder_bytes, is_working
 
 from spladed.sparse import SparseBatch
 
@@ -55,13 +56,17 @@ class Served:
         return Used.now().since(before)
 
     def rest(self) -> dict[str, float]:
-        """Wait until no child process has been there for a while."""
-        before, quiet = Used.now(), time.perf_counter()
-        while time.perf_counter() - quiet < QUIET_SECONDS:
+        """Wait until no child has worked for a while."""
+        before = last = Used.now()
+        quiet = last.wall_seconds
+        while last.wall_seconds - quiet < QUIET_SECONDS:
             time.sleep(0.02)
-            if descendants(multiprocessing.current_process().pid or 0):
-                quiet = time.perf_counter()
-        return Used.now().since(before)
+            now = Used.now()
+            busy = any(map(is_working, descendants(os.getpid())))
+            if busy or now.cpu_seconds - last.cpu_seconds > 0.009:
+                quiet = now.wall_seconds
+            last = now
+        return last.since(before)
 
     def debt(self) -> dict[str, float]:
         return self._engine.debt()
@@ -69,6 +74,7 @@ class Served:
     def settle(self) -> dict[str, float]:
         before = Used.now()
         self._engine.settle()
+        self.rest()
         return Used.now().since(before)
 
     def totals(self) -> dict[str, int]:

@@ -13,7 +13,7 @@ Prepared = tuple[list[Document], SparseBatch]
 
 class Spladed:
     durability = "group commit to SQLite: WAL, synchronous=FULL, fsync before the answer"
-    settled_by = "flush(), then waiting for the merges"
+    settled_by = "flush(), then waiting for the merges that are due"
 
     def __init__(self, folder: Path, dimension: int) -> None:
         self.collection = Collection.create(folder, CollectionSettings(dimension))
@@ -27,10 +27,14 @@ class Spladed:
 
     def debt(self) -> dict[str, float]:
         stats = self.collection.stats()
-        return {"segments": stats.segments, "deleted": stats.deleted}
+        return {
+            "buffered_documents": stats.buffered_documents,
+            "segments": stats.segments,
+            "dead_documents": stats.deleted,
+        }
 
     def settle(self) -> None:
-        pass
+        self.collection.flush()
 
     def close(self) -> None:
         self.collection.close()
