@@ -36,8 +36,11 @@ utf8 = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 ids = utf8.filter(lambda text: text != "")
 
 
+bare: st.SearchStrategy[Any] = st.none()  # vectors without documents
+
+
 @st.composite
-def chunk_lists(draw: st.DrawFn, *, documents: st.SearchStrategy[Any] = st.none()) -> list[Chunk]:
+def chunk_lists(draw: st.DrawFn, *, documents: st.SearchStrategy[Any] = bare) -> list[Chunk]:
     """Chunks as a writer takes them, empty ones among them, with ids of their own."""
     chunks, first = [], 0
     for size in draw(st.lists(st.integers(0, 5), max_size=4)):

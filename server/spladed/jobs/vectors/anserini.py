@@ -17,8 +17,7 @@ import numpy as np
 from spladed.index.values import Document
 from spladed.jobs.vectors.chunk import Chunk, Options, Skipped, VectorFile, decide_dimension
 from spladed.jobs.vectors.document import checked_text, identity_of
-from spladed.jobs.vectors.files import readable
-from spladed.jobs.vectors.lines import Row, bad_line, chunks_of_lines, write_lines
+from spladed.jobs.vectors.lines import Row, bad_line, check_lines, chunks_of_lines, write_lines
 from spladed.jobs.vectors.vocabulary import (
     numbers_of,
     token_of,
@@ -37,8 +36,8 @@ def read(path: Path, options: Options) -> VectorFile:
     Raises NotFound FILE, InvalidInput LINE, ID, TEXT, TOKEN, VOCABULARY or COMPRESSION, and
     what `vocabulary_of`, `decide_dimension` and `checked` raise.
     """
-    with readable(path), path.open("rb"):
-        tokens = vocabulary_of(path, options)
+    check_lines(path)
+    tokens = vocabulary_of(path, options)
     numbers = numbers_of(tokens, options.vocabulary)
     dimension = decide_dimension(path, len(tokens), options.dimension)
     skipped = Skipped()

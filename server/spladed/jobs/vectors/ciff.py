@@ -78,10 +78,12 @@ class _Messages:
 
     def header(self) -> _Header:
         """The first; raises InvalidInput FILE_FORMAT, Mismatch CIFF_VERSION."""
-        said = self._fields("its first message")
-        version, lists, documents = (said.get(field, 0) for field in (1, 2, 3))
-        if not all(type(each) is int and each < 1 << 31 for each in (version, lists, documents)):
-            raise foreign(self.path, "has no Header as its first message", _SHAPE)
+        try:
+            version, lists, documents = wire.decode_header(self._take("its header"))
+        except wire.WireError as error:
+            raise foreign(
+                self.path, f"has no Header as its first message ({error})", _SHAPE
+            ) from error
         if version > _VERSION:
             raise Mismatch(
                 f"{self.path} is CIFF of version {version}; this version of spladed reads "
@@ -95,15 +97,9 @@ class _Messages:
         """(term, document numbers rising, tfs) of the next message, the list of this number."""
         where = f"postings list {number}"
         data = self._take(where)
-        term, df, behind = "", 0, 0
         try:
-            for field, value, behind in wire.decode_fields(data, until=4):  # noqa: B007
-                if field == 1:
-                    term = value.decode()
-                elif field == 2:
-                    df = value
-            gaps, tfs = wire.decode_postings(data, behind)
-        except (wire.WireError, UnicodeDecodeError, AttributeError) as error:
+            term, df, gaps, tfs = wire.decode_list(data)
+        except wire.WireError as error:
             raise foreign(self.path, f"has no postings in {where} ({error})", _SHAPE) from error
         if len(gaps) != df:
             found = f"has {len(gaps)} postings in {where} ({term!r}), whose df is {df}"
@@ -116,27 +112,22 @@ class _Messages:
     def record(self, number: int) -> str:
         """The id of the next message, the DocRecord of this number."""
         where = f"document record {number}"
-        said = self._fields(where)
-        if said.get(1, 0) != number:
-            found = f"has docid {said.get(1, 0)} in {where}"
-            raise foreign(self.path, found, "DocRecords in the order of docids from 0")
-        name = said.get(2, b"")
+        data = self._take(where)
         try:
-            return identity_of(name.decode(), f"{self.path}: {where}")
-        except (AttributeError, UnicodeDecodeError) as error:
-            raise foreign(self.path, f"has no id in {where}", _SHAPE) from error
+            found, name = wire.decode_record(data, number)
+            identity = name.decode()
+        except (wire.WireError, UnicodeDecodeError) as error:
+            raise foreign(self.path, f"has no id in {where} ({error})", _SHAPE) from error
+        if found != number:
+            raise foreign(
+                self.path, f"has docid {found} in {where}", "DocRecords in order, docids from 0"
+            )
+        return identity or identity_of(identity, f"{self.path}: {where}")
 
     def end(self) -> None:
         """Raises InvalidInput FILE_FORMAT if anything follows."""
         if self.file.read(1):
             raise foreign(self.path, "goes on after its last document record", _SHAPE)
-
-    def _fields(self, where: str) -> dict[int, Any]:
-        data = self._take(where)
-        try:
-            return {field: value for field, value, _ in wire.decode_fields(data)}
-        except wire.WireError as error:
-            raise foreign(self.path, f"cannot be read at {where} ({error})", _SHAPE) from error
 
     def _take(self, where: str) -> bytes:
         """The bytes of the next message."""

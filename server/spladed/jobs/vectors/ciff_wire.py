@@ -15,7 +15,7 @@ whatever legal bytes have another shape go the slow way, field by field.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,9 +24,11 @@ import numpy.typing as npt
 __all__ = [
     "WireError",
     "decode_fields",
-    "decode_postings",
+    "decode_header",
+    "decode_list",
+    "decode_record",
     "encode_header",
-    "encode_list",
+    "encode_lists",
     "encode_record",
     "varint",
 ]
@@ -77,28 +79,46 @@ def decode_fields(data: bytes, start: int = 0, until: int = -1) -> Iterator[tupl
         yield field, value, position
 
 
-def decode_postings(data: bytes, start: int) -> tuple[_Numbers, _Numbers]:
-    """(gaps, tfs) of the postings from `start` to the end of a PostingsList.
+def decode_header(data: bytes) -> tuple[int, int, int]:
+    """(version, number of lists, number of documents); raises WireError."""
+    said = {field: value for field, value, _ in decode_fields(data)}
+    version, lists, documents = (said.get(field, 0) for field in (1, 2, 3))
+    if not all(type(each) is int and each < 1 << 31 for each in (version, lists, documents)):
+        raise WireError("its numbers are no numbers")
+    return version, lists, documents
 
-    The first gap is the first docid. Raises WireError.
+
+def decode_list(data: bytes) -> tuple[str, int, _Numbers, _Numbers]:
+    """(term, df, gaps, tfs) of a PostingsList; the first gap is a docid. Raises WireError."""
+    said: dict[int, Any] = {}
+    behind = 0
+    for field, value, behind in decode_fields(data, until=4):  # noqa: B007  # the last one holds
+        said[field] = value
+    term, df = said.get(1, b""), said.get(2, 0)
+    if type(term) is not bytes or type(df) is not int:
+        raise WireError("its term is no string, or its df no number")
+    try:
+        return term.decode(), df, *_decode_postings(data, behind)
+    except UnicodeDecodeError as error:
+        raise WireError(f"its term is not UTF-8: {error}") from error
+
+
+def decode_record(data: bytes, expected: int) -> tuple[int, bytes]:
+    """(docid, collection_docid) of a DocRecord; fast where the docid is the expected one.
+
+    Raises WireError.
     """
-    if start == len(data):
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    # Writers leave out numbers that are 0, as the first gap may be: it goes the slow way.
-    first_end = _run_end(data, start)
-    gaps, tfs = [_slowly(data[start:first_end])[0]], [_slowly(data[start:first_end])[1]]
-    run, position = np.frombuffer(data, np.uint8), first_end
-    while position < len(run):
-        fast = _regular(run[position : position + _PIECE])
-        if fast is None:
-            slow = _slowly(data[position:])
-            gaps.append(slow[0])
-            tfs.append(slow[1])
-            break
-        gaps.append(fast[0])
-        tfs.append(fast[1])
-        position += fast[2]
-    return np.concatenate(gaps), np.concatenate(tfs)
+    head = b"\x08" + varint(expected) + b"\x12"
+    behind = len(head) + 1
+    if data.startswith(head) and behind <= len(data) and data[behind - 1] < 0x80:
+        end = behind + data[behind - 1]
+        if end == len(data) or data[end : end + 1] == b"\x18":
+            return expected, data[behind:end]
+    said = {field: value for field, value, _ in decode_fields(data)}
+    number, name = said.get(1, 0), said.get(2, b"")
+    if type(number) is not int or type(name) is not bytes:
+        raise WireError("its docid is no number, or its id no string")
+    return number, name
 
 
 def encode_header(lists: int, documents: int, terms: int, description: str) -> bytes:
@@ -112,12 +132,24 @@ def encode_header(lists: int, documents: int, terms: int, description: str) -> b
     ])  # fmt: skip
 
 
-def encode_list(term: str, documents: _Numbers, tfs: _Numbers) -> bytes:
-    """A PostingsList of rising document numbers."""
-    name = term.encode()
-    head = [b"\x0a", varint(len(name)), name, b"\x10", varint(len(documents))]
-    head += [b"\x18", varint(int(tfs.sum()))]
-    return b"".join(head) + _encode_postings(np.diff(documents, prepend=0), tfs)
+def encode_lists(
+    names: Sequence[str], starts: _Numbers, documents: _Numbers, tfs: _Numbers
+) -> Iterator[bytes]:
+    """A PostingsList a name; that of names[i] has the postings [starts[i], starts[i + 1]).
+
+    Documents rise within a list. Postings of all lists are encoded at once.
+    """
+    gaps = np.diff(documents, prepend=0)
+    gaps[starts[:-1]] = documents[starts[:-1]]
+    postings, ends = _encode_postings(gaps, tfs)
+    totals = np.diff(np.concatenate([[0], np.cumsum(tfs)])[starts])
+    bounds = np.concatenate([[0], ends])[starts]
+    for number, name in enumerate(names):
+        term = name.encode()
+        df = int(starts[number + 1] - starts[number])
+        head = [b"\x0a", varint(len(term)), term, b"\x10", varint(df)]
+        head += [b"\x18", varint(int(totals[number]))]
+        yield b"".join(head) + postings[bounds[number] : bounds[number + 1]].tobytes()
 
 
 def encode_record(number: int, identity: str, length: int) -> bytes:
@@ -128,10 +160,30 @@ def encode_record(number: int, identity: str, length: int) -> bytes:
     ])  # fmt: skip
 
 
-def _encode_postings(gaps: _Numbers, tfs: _Numbers) -> bytes:
+def _decode_postings(data: bytes, start: int) -> tuple[_Numbers, _Numbers]:
+    """(gaps, tfs) of the postings from `start` to the end of a PostingsList."""
+    if start == len(data):
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    # Writers leave out numbers that are 0, as the first gap may be: it goes the slow way.
+    position = next(decode_fields(data, start))[2]
+    parts = [_slowly(data[start:position])]
+    run = np.frombuffer(data, np.uint8)
+    while position < len(run):
+        fast = _regular(run[position : position + _PIECE])
+        if fast is None:
+            parts.append(_slowly(data[position:]))
+            break
+        parts.append(fast[:2])
+        position += fast[2]
+    return np.concatenate([each for each, _ in parts]), np.concatenate([each for _, each in parts])
+
+
+def _encode_postings(gaps: _Numbers, tfs: _Numbers) -> tuple[_Bytes, _Numbers]:
+    """(the bytes, where each posting ends)."""
     wide, high = _widths(gaps), _widths(tfs)
     sizes = 4 + wide + high
-    at = np.cumsum(sizes) - sizes
+    ends = np.cumsum(sizes)
+    at = ends - sizes
     out = np.empty(int(sizes.sum()), np.uint8)
     out[at] = _POSTING
     out[at + 1] = 2 + wide + high
@@ -139,7 +191,7 @@ def _encode_postings(gaps: _Numbers, tfs: _Numbers) -> bytes:
     _put(out, at + 3, gaps, wide)
     out[at + 3 + wide] = _TF
     _put(out, at + 4 + wide, tfs, high)
-    return out.tobytes()
+    return out, ends
 
 
 def _widths(numbers: _Numbers) -> _Numbers:
@@ -148,8 +200,9 @@ def _widths(numbers: _Numbers) -> _Numbers:
 
 
 def _put(out: _Bytes, at: _Numbers, numbers: _Numbers, widths: _Numbers) -> None:
-    for place in range(int(widths.max(initial=0))):
-        those = widths > place
+    out[at] = numbers & 0x7F | np.where(widths > 1, 0x80, 0)
+    for place in range(1, int(widths.max(initial=0))):
+        those = np.flatnonzero(widths > place)
         bits = numbers[those] >> 7 * place & 0x7F
         out[at[those] + place] = bits | np.where(widths[those] > place + 1, 0x80, 0)
 
@@ -193,18 +246,14 @@ def _slowly(data: bytes) -> tuple[_Numbers, _Numbers]:
     """(gaps, tfs) of postings in any legal shape."""
     pairs = []
     for field, value, _ in decode_fields(data):
-        if field == 4:
+        if field == 4 and type(value) is bytes:
             posting = {name: number for name, number, _ in decode_fields(value)}
             pairs.append((posting.get(1, 0), posting.get(2, 0)))
-    if not all(0 <= number < 1 << 31 for pair in pairs for number in pair):
+    flat = [number for pair in pairs for number in pair]
+    if not all(type(number) is int and number < 1 << 31 for number in flat):
         raise WireError("a posting has a negative number, or one above 2^31")
     numbers = np.array(pairs, np.int64).reshape(-1, 2)
     return numbers[:, 0], numbers[:, 1]
-
-
-def _run_end(data: bytes, start: int) -> int:
-    """Where the field that starts here ends."""
-    return next(decode_fields(data, start))[2]
 
 
 def _size_of(data: bytes, kind: int, position: int) -> tuple[int, int]:

@@ -1,7 +1,8 @@
 """Rows -> a CIFF index: from document order to term order, in bounded memory.
 
-Postings go once through a temporary file, in windows of 256 terms; DocRecords, which come
-last, lie in another meanwhile.
+Postings go once through a temporary file, in windows of 256 terms, as one 64-bit number
+each: term in its window (8 bits), document (32), tf (24). DocRecords, which come last, lie
+in another meanwhile.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +27,7 @@ from spladed.sparse import SparseBatch
 __all__ = ["write"]
 
 _TERMS = 1 << 8  # of a window
-_POSTING = np.dtype([("term", "<u4"), ("document", "<u4"), ("tf", "<u4")])
+_TF_LIMIT = 1 << 24
 
 
 def write(
@@ -39,7 +40,7 @@ def write(
     with (
         written(path) as aside,
         tempfile.TemporaryFile(dir=path.parent) as records,
-        WindowSpool(path.parent, _POSTING) as spool,
+        WindowSpool(path.parent, "<u8") as spool,
     ):
         inverted = _Inverted(vocabulary, scale, spool, records)
         for chunk in chunks:
@@ -65,18 +66,17 @@ class _Inverted:
         self._records = records
         # lists stand in the order of their tokens' bytes
         self._by_rank = sorted(range(len(vocabulary)), key=lambda term: vocabulary[term].encode())
-        self._rank = np.empty(len(vocabulary), np.uint32)
+        self._rank = np.empty(len(vocabulary), np.int64)
         self._rank[self._by_rank] = np.arange(len(vocabulary))
         self._df = np.zeros(len(vocabulary), np.int64)
         self._terms = 0
 
     def add(self, chunk: Chunk) -> None:
         """Spools the postings of the rows, and writes their DocRecords."""
-        postings = self._postings(chunk.vectors)
-        self._df += np.bincount(postings["term"], minlength=len(self._df))
-        self._spool.add(postings["term"] // _TERMS, postings)
-        tfs = postings["tf"].astype(np.int64)
-        rows = postings["document"].astype(np.int64) - self.documents
+        rows, ranks, tfs = self._postings(chunk.vectors)
+        self._df += np.bincount(ranks, minlength=len(self._df))
+        records = (ranks % _TERMS) << 56 | (rows + self.documents) << 24 | tfs
+        self._spool.add(ranks // _TERMS, records.astype(np.uint64))
         lengths = np.bincount(rows, tfs, minlength=len(chunk.ids)).astype(np.int64)
         self._terms += int(lengths.sum())
         for number, (identity, length) in enumerate(
@@ -90,33 +90,35 @@ class _Inverted:
         """The header and the lists."""
         lists = int(np.count_nonzero(self._df))
         yield wire.encode_header(lists, self.documents, self._terms, "exported by spladed")
-        for window in range(-(-len(self._df) // _TERMS)):
-            postings = self._spool.read(window)
+        for first in range(0, len(self._df), _TERMS):
+            records = self._spool.read(first // _TERMS)
             # documents rise already, since rows came in their order
-            postings = postings[np.argsort(postings["term"] % _TERMS, kind="stable")]
-            starts = np.flatnonzero(np.diff(postings["term"], prepend=np.uint32(1 << 31)))
-            for part in np.split(postings, starts[1:]) if len(postings) else ():
-                yield wire.encode_list(
-                    self._vocabulary[self._by_rank[int(part["term"][0])]],
-                    part["document"].astype(np.int64),
-                    part["tf"].astype(np.int64),
-                )
+            low = (records >> np.uint64(56)).astype(np.uint8)
+            numbers = records[np.argsort(low, kind="stable")].astype(np.int64)
+            starts = np.concatenate([[0], np.cumsum(np.bincount(low, minlength=_TERMS))])
+            there = np.flatnonzero(np.diff(starts))
+            yield from wire.encode_lists(
+                [self._vocabulary[self._by_rank[first + each]] for each in there.tolist()],
+                starts[np.append(there, _TERMS)],
+                numbers >> 24 & (1 << 32) - 1,
+                numbers & _TF_LIMIT - 1,
+            )
 
-    def _postings(self, rows: SparseBatch) -> npt.NDArray[Any]:
-        tfs = np.rint(rows.values.astype(np.float64) * self._scale)
-        if len(tfs) and tfs.max() >= 1 << 31:
+    def _postings(
+        self, batch: SparseBatch
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """(row in the batch, rank of the term, tf) of each weight that is not 0 as tf."""
+        tfs = np.rint(batch.values.astype(np.float64) * self._scale)
+        if len(tfs) and tfs.max() >= _TF_LIMIT:
             raise InvalidInput(
-                f"a weight of {rows.values.max()} times {self._scale} is above 2^31; give a "
-                "smaller scale",
+                f"a weight of {batch.values.max()} times {self._scale} is above {_TF_LIMIT - 1}; "
+                "give a smaller scale",
                 reason="SCALE",
                 field="scale",
             )
         kept = tfs > 0
-        for term in np.unique(rows.indices[kept]).tolist():
+        terms = batch.indices[kept]
+        for term in np.flatnonzero(np.bincount(terms)).tolist():
             token_of(self._vocabulary, term)
-        postings = np.empty(int(kept.sum()), _POSTING)
-        numbers = np.arange(self.documents, self.documents + len(rows))
-        postings["document"] = np.repeat(numbers, np.diff(rows.indptr))[kept]
-        postings["term"] = self._rank[rows.indices[kept]]
-        postings["tf"] = tfs[kept]
-        return postings
+        rows = np.repeat(np.arange(len(batch)), np.diff(batch.indptr))[kept]
+        return rows, self._rank[terms], tfs[kept].astype(np.int64)

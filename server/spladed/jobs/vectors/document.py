@@ -119,7 +119,7 @@ def _fields(
                 f"{place}: fields.{name} is not declared; the collection has "
                 f"{', '.join(declared) or 'no fields'}",
                 reason="FIELD_UNDECLARED",
-                field=f"fields.{name}",
+                field=place,
             )
         if those := value_of(declared[name], found, place):
             values[name] = those

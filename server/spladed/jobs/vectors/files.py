@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import zlib
 from collections.abc import Iterator
@@ -9,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
-from spladed.errors import InvalidInput, NotFound, Unavailable
+from spladed.errors import Exhausted, InvalidInput, NotFound, SpladedError, Unavailable
 
-__all__ = ["create", "foreign", "readable", "written"]
+__all__ = ["create", "foreign", "readable", "unwritable", "written"]
 
 
 @contextmanager
@@ -47,7 +48,8 @@ def foreign(path: Path, found: str, expected: str) -> InvalidInput:
 def written(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to; it takes the place of `path` when the block ends well.
 
-    Half a file of rows looks like a whole one to some readers. Raises Unavailable STORAGE.
+    Half a file of rows looks like a whole one to some readers. Raises what
+    `unwritable` gives.
     """
     aside = path.with_name(f".{path.name}.part")
     try:
@@ -57,11 +59,15 @@ def written(path: Path) -> Iterator[Path]:
         finally:
             aside.unlink(missing_ok=True)
     except OSError as error:
-        raise Unavailable(
-            f"cannot write {path}: {error.strerror or error}; free space or give another path",
-            reason="STORAGE",
-            field=str(path),
-        ) from error
+        raise unwritable(str(path), error) from error
+
+
+def unwritable(what: str, error: OSError) -> SpladedError:
+    """The error for a write that failed: Exhausted DISK_FULL, or Unavailable STORAGE."""
+    message = f"cannot write {what}: {error.strerror or error}; free space or give another path"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Exhausted(message, reason="DISK_FULL", field=what)
+    return Unavailable(message, reason="STORAGE", field=what)
 
 
 def create(path: Path, *, packed: bool) -> IO[bytes]:

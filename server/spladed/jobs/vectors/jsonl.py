@@ -16,11 +16,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from spladed.index.values import Document, Value
 from spladed.jobs.vectors.chunk import Chunk, Options, VectorFile, decide_dimension
 from spladed.jobs.vectors.document import DOCUMENT_KEYS, document_of, identity_of
-from spladed.jobs.vectors.files import readable
-from spladed.jobs.vectors.lines import Row, bad_line, chunks_of_lines, write_lines
+from spladed.jobs.vectors.lines import Row, bad_line, check_lines, chunks_of_lines, write_lines
 
 __all__ = ["read", "write"]
 
@@ -36,8 +38,8 @@ def read(path: Path, options: Options) -> VectorFile:
     Raises NotFound FILE, InvalidInput LINE, ID or COMPRESSION, and what `document_of`,
     `decide_dimension` and `checked` raise.
     """
-    with readable(path), path.open("rb"):
-        dimension = decide_dimension(path, 0, options.dimension)
+    check_lines(path)
+    dimension = decide_dimension(path, 0, options.dimension)
     declared = {field.name: field for field in options.fields}
 
     def parse(said: dict[str, Any], place: str) -> Row:
@@ -83,9 +85,19 @@ def _from_map(vector: dict[str, Any], place: str) -> tuple[list[Any], list[Any]]
 
 def _line(chunk: Chunk, number: int) -> dict[str, Any]:
     indices, values = chunk.vectors.row(number)
-    vector = {"indices": indices.tolist(), "values": values.tolist()}
+    vector = {"indices": indices.tolist(), "values": _short(values)}
     line: dict[str, Any] = {"id": chunk.ids[number], "vector": vector}
     return line | (_said(chunk.documents[number]) if chunk.documents else {})
+
+
+def _short(values: npt.NDArray[np.float32]) -> list[float]:
+    """The weights in few digits that read back as the same float32: half the file."""
+    exact = values.astype(np.float64)
+    short = exact.copy()
+    for digits in (8, 4):
+        rounded = np.round(exact, digits)
+        np.copyto(short, rounded, where=rounded.astype(np.float32) == values)
+    return short.tolist()
 
 
 def _said(document: Document) -> dict[str, Any]:

@@ -43,7 +43,7 @@ __all__ = ["read", "write"]
 
 _SHAPE = "a Parquet file with the columns id (string), indices (list of integers), values (floats)"
 _OWN = ("id", "indices", "values", "text", "metadata")
-_BUFFER_BYTES = 1 << 20  # of each column; without it a whole row group is read at once
+_BUFFER_BYTES = 1 << 20  # of each column
 _TYPES = {
     "keyword": pa.string(),
     "integer": pa.int64(),
@@ -303,23 +303,20 @@ def _type_of(field: Field) -> pa.DataType:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
-    try:
-        with (
-            readable(path),
-            _arrow_errors(path),
-            pq.ParquetFile(path, buffer_size=_BUFFER_BYTES) as file,
-        ):
+    # Read ahead, whole row groups would stand in memory.
+    limits: dict[str, Any] = {"buffer_size": _BUFFER_BYTES, "pre_buffer": False}
+    with readable(path), _arrow_errors(path):
+        path.open("rb").close()  # Arrow's own words for what is no file are many
+        with pq.ParquetFile(path, **limits) as file:
             yield file
-    except pa.ArrowException as error:
-        raise foreign(path, f"is no Parquet file that can be read ({error})", _SHAPE) from error
 
 
 @contextmanager
 def _arrow_errors(path: Path) -> Iterator[None]:
-    """Around Arrow: broken pages are OSErrors there, without an errno."""
     try:
         yield
-    except OSError as error:
-        if error.errno is not None:
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        # Broken pages are OSErrors too, without the number that the system's have.
+        if isinstance(error, OSError) and error.errno is not None:
             raise
         raise foreign(path, f"is no Parquet file that can be read ({error})", _SHAPE) from error

@@ -1,18 +1,22 @@
 """What does not fit memory lies in temporary files: rows in order, or records by window.
 
-The files have no name and vanish with the process.
+The files have no name and vanish with the process. What cannot be written raises what
+`unwritable` gives.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from spladed.jobs.vectors.files import unwritable
 from spladed.sparse import SparseBatch
 
 __all__ = ["RowSpool", "WindowSpool"]
@@ -36,8 +40,9 @@ class RowSpool:
     def add(self, rows: SparseBatch) -> None:
         """Appends the rows."""
         self._lengths.append(np.diff(rows.indptr))
-        self._indices.write(np.ascontiguousarray(rows.indices, "<i4").data)
-        self._values.write(np.ascontiguousarray(rows.values, "<f4").data)
+        with _writing():
+            self._indices.write(np.ascontiguousarray(rows.indices, "<i4").data)
+            self._values.write(np.ascontiguousarray(rows.values, "<f4").data)
 
     def indptr(self) -> npt.NDArray[np.int64]:
         """int64 [rows + 1]."""
@@ -63,7 +68,8 @@ class WindowSpool:
 
     def __init__(self, folder: Path | None, dtype: npt.DTypeLike) -> None:
         self._dtype = np.dtype(dtype)
-        self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # __exit__
+        with _writing():
+            self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  # __exit__
         self._records = 0
         self._extents: dict[int, list[tuple[int, int]]] = defaultdict(list)
 
@@ -74,14 +80,16 @@ class WindowSpool:
         self._file.close()
 
     def add(self, windows: npt.NDArray[np.integer[Any]], records: npt.NDArray[Any]) -> None:
-        """Appends records [n] of windows [n]; windows are below 2^16 where that is fast."""
-        narrow = windows.astype(np.uint16) if len(windows) and windows.max() < 1 << 16 else windows
-        order = np.argsort(narrow, kind="stable")  # a radix sort for 16 bits
-        self._file.write(np.ascontiguousarray(records[order]).data)
-        present, counts = np.unique(windows, return_counts=True)
-        for window, count in zip(present.tolist(), counts.tolist(), strict=True):
-            self._extents[window].append((self._records, count))
-            self._records += count
+        """Appends records [n] of windows [n]."""
+        # 16 bits sort by radix; more windows than that are 10^9 documents
+        narrow = windows.astype(np.uint16) if windows.max(initial=0) < 1 << 16 else windows
+        order = np.argsort(narrow, kind="stable")
+        with _writing():
+            self._file.write(np.ascontiguousarray(records[order]).data)
+        counts = np.bincount(windows)
+        for window in np.flatnonzero(counts).tolist():
+            self._extents[window].append((self._records, int(counts[window])))
+            self._records += int(counts[window])
 
     def read(self, window: int) -> npt.NDArray[Any]:
         """The records of this window; empty where there are none."""
@@ -94,3 +102,11 @@ class WindowSpool:
             records[filled : filled + count] = np.frombuffer(part, self._dtype)
             filled += count
         return records
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise unwritable("a temporary file", error) from error
