@@ -17,6 +17,7 @@ import json
 import os
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -35,8 +36,10 @@ def main() -> None:
     os.nice(_NICENESS)
     jobs: SimpleQueue[str] = SimpleQueue()
     threading.Thread(target=_read, args=(jobs,), daemon=True).start()
-    while True:
-        print(json.dumps(_answer(json.loads(jobs.get()))), flush=True)
+    with suppress(BrokenPipeError):  # the parent is gone
+        while True:
+            print(json.dumps(_answer(json.loads(jobs.get()))), flush=True)
+    os._exit(0)
 
 
 def _read(jobs: SimpleQueue[str]) -> None:
