@@ -6,7 +6,8 @@ by its bounds, and documents are read in the order of writing segment by segment
 In memory the rule is that of a binary counter: a part at least twice as large as its younger
 neighbour is left alone. So a search visits at most log2(n) + 1 parts, and a document is
 copied at most about log2(n) times. Files go by tiers, each `FAN_IN` times as large as the one
-before: a document is written once a tier, and a tier has fewer than FAN_IN segments.
+before, and FAN_IN neighbours of a tier become one of a higher one: a document is written
+once a tier, and a tier has fewer than FAN_IN segments.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-__all__ = ["FAN_IN", "due", "plan", "worth_rewriting"]
+__all__ = ["FAN_IN", "MANY", "due", "plan", "worth_rewriting"]
 
 # LSM trees' usual ten would save writes and leave up to nine segments a tier to search.
 FAN_IN = 4
+# Segments that large ones keep apart, as loads between flushes make them, are merged from
+# this many on, whatever their tiers: searches visit each.
+MANY = 32
 
 
 def plan(sizes: Sequence[int]) -> list[tuple[int, int]]:
@@ -54,9 +58,18 @@ def due(sizes: Sequence[tuple[int, int]], smallest: int) -> tuple[int, int] | No
     tiers = [_tier(documents - dead, smallest) for documents, dead in sizes]
     for tier in sorted(set(tiers)):
         for start, stop in _runs([each <= tier for each in tiers]):
-            if stop - start >= FAN_IN:
+            if tiers[start:stop].count(tier) >= FAN_IN:
                 return start, stop
-    return None
+    return _cheapest([documents - dead for documents, dead in sizes])
+
+
+def _cheapest(documents: Sequence[int]) -> tuple[int, int] | None:
+    """The FAN_IN neighbours with the fewest documents, where there are many segments."""
+    if len(documents) < MANY:
+        return None
+    starts = range(len(documents) - FAN_IN + 1)
+    start = min(starts, key=lambda start: sum(documents[start : start + FAN_IN]))
+    return start, start + FAN_IN
 
 
 def _tier(documents: int, smallest: int) -> int:
