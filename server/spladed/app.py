@@ -18,6 +18,7 @@ from spladed.encoder.encoder import Encoder
 from spladed.encoder.engine import Engine
 from spladed.errors import Mismatch
 from spladed.index.collections import Collections
+from spladed.index.upkeep import Upkeep
 from spladed.ort import available_threads
 from spladed.rpc.admin_service import AdminService
 from spladed.rpc.encoder_service import EncoderService
@@ -38,7 +39,7 @@ def serve(config: Config) -> None:
 
 async def _serve(config: Config) -> None:
     stopping = _stop_signals()
-    collections = _open_collections(config.server.data)
+    collections = _open_collections(config)
     try:
         encoder = _load_encoder(config)
         engine = _start_engine(encoder, config.encoder)
@@ -71,7 +72,7 @@ async def _run(
         config.server.listen,
         encoder=EncoderService(encodings, config.limits),
         index=index,
-        admin=AdminService(encodings, collections, threads, stopping),
+        admin=AdminService(encodings, collections, threads, stopping, config.server.backups),
         limits=config.limits,
     )
     await server.start()
@@ -80,15 +81,23 @@ async def _run(
     await stopping.wait()
     _LOG.info("draining, at most %g s", config.server.drain_seconds)
     await server.stop(config.server.drain_seconds)
+    if collections is not None:  # first: whoever compacts or waits for a merge gives up
+        await asyncio.to_thread(collections.close)
     for pool in (tokenizing, reading, writing):
         await asyncio.to_thread(pool.shutdown)
 
 
-def _open_collections(data: str) -> Collections | None:
+def _open_collections(config: Config) -> Collections | None:
     """The collections of a data folder; one that is broken is logged and keeps none back."""
-    if not data:
+    if not config.server.data:
         return None
-    collections = Collections.open(Path(data))
+    settings = config.index
+    upkeep = Upkeep(
+        flush_documents=settings.flush_documents,
+        flush_bytes=settings.flush_bytes,
+        stall_seconds=settings.stall_seconds,
+    )
+    collections = Collections.open(Path(config.server.data), upkeep=upkeep)
     for name, error in collections.failures().items():
         _LOG.error("collection %s is not served: %s", name, error.message)
     return collections

@@ -34,6 +34,8 @@ class ServerConfig:
                    authentication, so being reachable is a decision.
     bundle:        "builtin", or a bundle folder
     data:          folder of the collections; empty serves encoding alone
+    backups:       folder below which Admin.Backup puts its copies, not within `data`; empty
+                   refuses them, since a caller chooses the name and fills the disk
     port_file:     written with the port once the server is ready; empty writes none
     drain_seconds: what calls in hand get after SIGTERM. Kubernetes kills after 30.
     log_level:     "debug", "info", "warning" or "error"
@@ -42,6 +44,7 @@ class ServerConfig:
     listen: str = "127.0.0.1:50051"
     bundle: str = "builtin"
     data: str = ""
+    backups: str = ""
     port_file: str = ""
     drain_seconds: float = 20.0
     log_level: str = "info"
@@ -53,6 +56,9 @@ class ServerConfig:
         _at_least("server.drain_seconds", self.drain_seconds, 0)
         if self.log_level not in ("debug", "info", "warning", "error"):
             raise _wrong("server.log_level", self.log_level, "debug, info, warning or error")
+        if self.data and self.backups and _is_within(self.backups, self.data):
+            expected = "a folder that is not within server.data, where folders are collections"
+            raise _wrong("server.backups", self.backups, expected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +114,30 @@ class EncoderConfig:
 
 @dataclass(frozen=True, slots=True)
 class IndexConfig:
-    """[index]: threads of the index.
+    """[index]: threads of the index, and when what it holds in memory becomes a file.
 
-    search_threads: searches, gets and explains side by side; 0 takes the cores
-    write_threads:  upserts and deletes side by side, one a collection at a time
+    search_threads:  searches, gets and explains side by side; 0 takes the cores
+    write_threads:   upserts and deletes side by side; those of one collection share an fsync.
+                     Of them one is taken by a compaction or backup while it lasts.
+    flush_documents: of a collection's buffer, at which it is written to a segment file; 32,768
+                     are searched in about 0.1 ms and read back in about 1 s
+    flush_bytes:     likewise; 64 MiB is RocksDB's write_buffer_size
+    stall_seconds:   what a write waits for flushes and merges that are behind it, before it is
+                     refused with WRITES_AHEAD; below the 30 s that clients wait, so that they
+                     hear why
     """
 
     search_threads: int = 0
     write_threads: int = 4
+    flush_documents: int = 32_768
+    flush_bytes: int = 67_108_864
+    stall_seconds: float = 20.0
 
     def __post_init__(self) -> None:
         _at_least("index.search_threads", self.search_threads, 0)
-        _at_least("index.write_threads", self.write_threads, 1)
+        for name in ("write_threads", "flush_documents", "flush_bytes"):
+            _at_least(f"index.{name}", getattr(self, name), 1)
+        _at_least("index.stall_seconds", self.stall_seconds, 0.001)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +258,10 @@ def _defaults(section: str) -> dict[str, Any]:
 def _at_least(name: str, value: float, least: float) -> None:
     if value < least:
         raise _wrong(name, value, f"at least {least:g}")
+
+
+def _is_within(path: str, folder: str) -> bool:
+    return Path(path).resolve().is_relative_to(Path(folder).resolve())
 
 
 def _wrong(name: str, found: object, expected: str) -> InvalidInput:

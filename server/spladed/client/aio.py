@@ -29,7 +29,9 @@ from spladed.client.filters import Filter
 from spladed.client.outbox import ChunkSize
 from spladed.client.retry import Retry
 from spladed.client.values import (
+    BackedUp,
     CollectionDescription,
+    Compacted,
     Deleted,
     Document,
     Encoded,
@@ -359,6 +361,27 @@ class AsyncClient:
         return tally.result()
 
     # Admin
+
+    async def flush(self, collection: str, *, timeout_seconds: float | None = None) -> int:
+        """Writes the buffer to a segment file; the generation. What was acknowledged is
+        durable without it."""
+        return await self._call(calls.flush(collection), timeout_seconds)
+
+    async def compact(self, collection: str, *, timeout_seconds: float | None = None) -> Compacted:
+        """Merges all segments into one and gives the room of deleted documents back.
+
+        Takes as long as writing the collection anew, and goes on when the time is out.
+        """
+        return await self._call(calls.compact(collection), timeout_seconds)
+
+    async def backup(
+        self, collection: str, destination: str, *, timeout_seconds: float | None = None
+    ) -> BackedUp:
+        """Copies one generation to a new folder below the server's folder for backups.
+
+        Takes as long as copying and reading all bytes, and goes on when the time is out.
+        """
+        return await self._call(calls.backup(collection, destination), timeout_seconds)
 
     async def set_alias(
         self,

@@ -12,7 +12,9 @@ from typing import Any, Generic, Literal, TypeVar
 from spladed.client import convert
 from spladed.client.filters import Filter
 from spladed.client.values import (
+    BackedUp,
     CollectionDescription,
+    Compacted,
     Deleted,
     Document,
     Encoded,
@@ -262,6 +264,33 @@ def stats(name: str) -> Call[index_pb2.GetStatsResponse]:
     """Index.GetStats."""
     request = index_pb2.GetStatsRequest(collection=name)
     return Call("Index/GetStats", request, index_pb2.GetStatsResponse, lambda reply: reply)
+
+
+def flush(name: str) -> Call[int]:
+    """Admin.Flush."""
+    request = admin_pb2.FlushRequest(collection=name)
+    return Call("Admin/Flush", request, admin_pb2.FlushResponse, lambda reply: reply.generation)
+
+
+def compact(name: str) -> Call[Compacted]:
+    """Admin.Compact."""
+    return Call(
+        "Admin/Compact",
+        admin_pb2.CompactRequest(collection=name),
+        admin_pb2.CompactResponse,
+        lambda reply: Compacted(reply.generation, reply.bytes_before, reply.bytes_after),
+    )
+
+
+def backup(name: str, destination: str) -> Call[BackedUp]:
+    """Admin.Backup."""
+    return Call(
+        "Admin/Backup",
+        admin_pb2.BackupRequest(collection=name, destination=destination),
+        admin_pb2.BackupResponse,
+        lambda reply: BackedUp(reply.generation, reply.bytes),
+        idempotent=False,
+    )
 
 
 def set_alias(alias: str, collection: str, bundle: str) -> Call[None]:

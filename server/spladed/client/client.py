@@ -28,7 +28,9 @@ from spladed.client.outbox import ChunkSize
 from spladed.client.pump import Pump
 from spladed.client.retry import Retry
 from spladed.client.values import (
+    BackedUp,
     CollectionDescription,
+    Compacted,
     Deleted,
     Document,
     Encoded,
@@ -386,6 +388,27 @@ class Client:
         return tally.result()
 
     # Admin
+
+    def flush(self, collection: str, *, timeout_seconds: float | None = None) -> int:
+        """Writes the buffer to a segment file; the generation. What was acknowledged is
+        durable without it."""
+        return self._call(calls.flush(collection), timeout_seconds)
+
+    def compact(self, collection: str, *, timeout_seconds: float | None = None) -> Compacted:
+        """Merges all segments into one and gives the room of deleted documents back.
+
+        Takes as long as writing the collection anew, and goes on when the time is out.
+        """
+        return self._call(calls.compact(collection), timeout_seconds)
+
+    def backup(
+        self, collection: str, destination: str, *, timeout_seconds: float | None = None
+    ) -> BackedUp:
+        """Copies one generation to a new folder below the server's folder for backups.
+
+        Takes as long as copying and reading all bytes, and goes on when the time is out.
+        """
+        return self._call(calls.backup(collection, destination), timeout_seconds)
 
     def set_alias(
         self,

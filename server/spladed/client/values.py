@@ -11,7 +11,9 @@ from spladed.rpc.field_values import Value
 from spladed.sparse import SparseBatch
 
 __all__ = [
+    "BackedUp",
     "CollectionDescription",
+    "Compacted",
     "Deleted",
     "Document",
     "Encoded",
@@ -150,6 +152,23 @@ class Deleted:
 
     deleted: int
     generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """Bytes on the server's disk; the generation is the one that was there before."""
+
+    generation: int
+    bytes_before: int
+    bytes_after: int
+
+
+@dataclass(frozen=True, slots=True)
+class BackedUp:
+    """Which generation a copy holds, and its size on the server's disk."""
+
+    generation: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,23 +1,32 @@
-"""The Admin service: aliases and draining."""
+"""The Admin service: upkeep of collections, aliases, draining."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
+from typing import TypeVar
 
-from spladed.errors import Unimplemented
+from spladed.errors import InvalidInput, Mismatch, Unimplemented
+from spladed.index.collection import Collection
 from spladed.index.collections import Collections
 from spladed.rpc.encoding import Encodings
 from spladed.rpc.threads import Threads
 from spladed.v1 import admin_pb2 as pb
 
-__all__ = ["AdminService"]
+__all__ = ["AdminService", "destination_below"]
+
+T = TypeVar("T")
+
+# File systems take 255 bytes; a folder is built under a longer name than it then gets.
+_MAX_NAME_BYTES = 200
 
 
 class AdminService:
     """The methods of spladed.v1.Admin that are built.
 
-    Flush is not: it promises a segment on disk, which the first storage does not have.
+    backups: the folder below which backups go; empty refuses them
     """
 
     def __init__(
@@ -26,11 +35,38 @@ class AdminService:
         collections: Collections | None,
         threads: Threads,
         stopping: asyncio.Event,
+        backups: str,
     ) -> None:
         self._encodings = encodings
         self._collections = collections
         self._threads = threads
         self._stopping = stopping
+        self._backups = backups
+        self._one_long = asyncio.Lock()
+
+    async def flush(self, request: pb.FlushRequest) -> pb.FlushResponse:
+        """Writes the buffer to a segment file."""
+        generation = await self._written(self._collection(request.collection).flush)
+        return pb.FlushResponse(generation=generation)
+
+    async def compact(self, request: pb.CompactRequest) -> pb.CompactResponse:
+        """Makes one segment of all."""
+        done = await self._long(self._collection(request.collection).compact)
+        return pb.CompactResponse(
+            generation=done.generation,
+            bytes_before=done.bytes_before,
+            bytes_after=done.bytes_after,
+        )
+
+    async def backup(self, request: pb.BackupRequest) -> pb.BackupResponse:
+        """Copies a collection to a folder below the one for backups."""
+        collection = self._collection(request.collection)
+
+        def work() -> pb.BackupResponse:
+            done = collection.backup(destination_below(self._backups, request.destination))
+            return pb.BackupResponse(generation=done.generation, bytes=done.bytes)
+
+        return await self._long(work)
 
     async def set_alias(self, request: pb.SetAliasRequest) -> pb.SetAliasResponse:
         """Points an alias at a collection, durably, or at a bundle, until the server ends
@@ -52,17 +88,70 @@ class AdminService:
         return pb.DrainResponse()
 
     async def _set_alias(self, alias: str, name: str) -> None:
-        if self._collections is None:
-            raise Unimplemented(
-                "this server encodes and has no index; start it with --data to serve collections",
-                reason="NO_INDEX",
-                field="collection",
-            )
-        await self._written(partial(self._collections.set_alias, alias, name))
+        await self._written(partial(self._index("collection").set_alias, alias, name))
 
     async def _remove_alias(self, alias: str) -> None:
         if self._collections is not None:
             await self._written(partial(self._collections.remove_alias, alias))
 
-    async def _written(self, work: partial[None]) -> None:
-        await asyncio.shield(self._threads.write(work))
+    def _collection(self, name: str) -> Collection:
+        return self._index("collection").get(name)
+
+    def _index(self, field: str) -> Collections:
+        if self._collections is None:
+            raise Unimplemented(
+                "this server encodes and has no index; start it with --data to serve collections",
+                reason="NO_INDEX",
+                field=field,
+            )
+        return self._collections
+
+    async def _written(self, work: Callable[[], T]) -> T:
+        return await asyncio.shield(self._threads.write(work))
+
+    async def _long(self, work: Callable[[], T]) -> T:
+        """As `_written`, one after another: writes keep all their threads but one."""
+        await self._one_long.acquire()
+        running = self._threads.write(work)
+        running.add_done_callback(lambda _: self._one_long.release())
+        return await asyncio.shield(running)
+
+
+def destination_below(backups: str, destination: str) -> Path:
+    """The folder that a caller names below that of backups.
+
+    Raises Mismatch BACKUPS where there is none, InvalidInput DESTINATION for a path that
+    leaves it, by its words or by a link.
+    """
+    if not backups:
+        raise Mismatch(
+            "this server has no folder for backups; start it with server.backups (--backups)",
+            reason="BACKUPS",
+            field="destination",
+        )
+    root, path = Path(backups).resolve(), Path(destination)
+    too_long = any(len(part.encode()) > _MAX_NAME_BYTES for part in path.parts)
+    if (
+        path.is_absolute()
+        or not path.parts
+        or ".." in path.parts
+        or "\0" in destination
+        or too_long
+    ):
+        raise _refused(destination)
+    try:
+        resolved = (root / path).resolve()
+    except (OSError, RuntimeError) as error:  # links in a circle
+        raise _refused(destination) from error
+    if resolved == root or not resolved.is_relative_to(root):
+        raise _refused(destination)
+    return resolved
+
+
+def _refused(destination: str) -> InvalidInput:
+    return InvalidInput(
+        f"destination is {destination!r}; expected a path below the server's folder for backups, "
+        "as notes/2026-11-24, without .. and without links that lead elsewhere",
+        reason="DESTINATION",
+        field="destination",
+    )

@@ -202,6 +202,8 @@ class IndexService:
             disk_bytes=stats.disk_bytes,
             memory_bytes=stats.memory_bytes,
             generation=stats.generation,
+            buffered_documents=stats.buffered_documents,
+            mapped_bytes=stats.mapped_bytes,
         )
 
     def _settings(self, settings: pb.CollectionSettings) -> CollectionSettings:
