@@ -11,9 +11,7 @@ import numpy.typing as npt
 
 from spladed.index import columns
 from spladed.index.ids import Ids
-from spladed.index.kernels.build import sort_keys
-from spladed.index.packed import Packed, pack
-from spladed.index.rows import Rows
+from spladed.index.packed import Packed
 from spladed.index.values import Field
 
 __all__ = ["Batch", "Source"]
@@ -28,13 +26,19 @@ class Source(Protocol):
     """
 
     @property
-    def seqs(self) -> npt.NDArray[np.int64]: ...
+    def seqs(self) -> npt.NDArray[np.int64]:
+        """The seq of each document."""
+        ...
 
     @property
-    def ids(self) -> Ids: ...
+    def ids(self) -> Ids:
+        """The id of each document."""
+        ...
 
     @property
-    def columns(self) -> Columns: ...
+    def columns(self) -> Columns:
+        """The columns of declared fields."""
+        ...
 
     def lengths(self) -> npt.NDArray[np.int64]:
         """How many terms each document has, int64 [n]."""
@@ -44,7 +48,7 @@ class Source(Protocol):
         """The sort key of each document (`kernels.build.sort_keys`), uint64 [n]."""
         ...
 
-    def packed(self, numbers: npt.NDArray[np.int64], *, wide: bool) -> Packed:
+    def packed(self, numbers: npt.NDArray[np.int64]) -> Packed:
         """The rows of these documents, in the order named."""
         ...
 
@@ -55,7 +59,7 @@ class Batch:
 
     seqs: npt.NDArray[np.int64]
     ids: Ids
-    whole: Rows
+    whole: Packed
     columns: Columns
 
     def __len__(self) -> int:
@@ -72,12 +76,12 @@ class Batch:
 
     def lengths(self) -> npt.NDArray[np.int64]:
         """How many terms each document has."""
-        return np.diff(self.whole.indptr)
+        return self.whole.lengths()
 
     def keys(self) -> npt.NDArray[np.uint64]:
         """The sort key of each document."""
-        return sort_keys(self.whole.indptr, self.whole.indices, self.whole.weights)
+        return self.whole.keys()
 
-    def packed(self, numbers: npt.NDArray[np.int64], *, wide: bool) -> Packed:
+    def packed(self, numbers: npt.NDArray[np.int64]) -> Packed:
         """The rows of these documents, in the order named."""
-        return pack(self.whole, numbers, wide=wide)
+        return self.whole.take(numbers)

@@ -10,19 +10,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from spladed.index import columns, scoring
+from spladed.index.ahead import in_order
 from spladed.index.batch import Source
 from spladed.index.kernels import build as kernels
 from spladed.index.packed import Packed
 from spladed.index.rows import Weights
 from spladed.index.values import CollectionSettings, Field
 
-__all__ = ["WIDE_FROM", "WINDOW", "batch_sections", "segment_sections", "sort_order"]
+__all__ = ["WINDOW", "batch_sections", "segment_sections", "sort_order"]
 
 Section = tuple[str, npt.NDArray[Any]]
 _Numbers = npt.NDArray[np.int64]
@@ -32,8 +34,6 @@ _Numbers = npt.NDArray[np.int64]
 WINDOW = 65_536
 # Offsets into a window's packed rows, of at most 8 bytes a weight, fit in 32 bits.
 _MAX_WEIGHTS = 1 << 29
-# Terms are 16 bits wide up to this dimension.
-WIDE_FROM = 65_537
 
 
 def batch_sections(source: Source, settings: CollectionSettings) -> Iterator[Section]:
@@ -42,12 +42,20 @@ def batch_sections(source: Source, settings: CollectionSettings) -> Iterator[Sec
 
 
 def segment_sections(
-    source: Source, settings: CollectionSettings, order: _Numbers | None = None
+    source: Source,
+    settings: CollectionSettings,
+    order: _Numbers | None = None,
+    *,
+    threads: int = 1,
 ) -> Iterator[Section]:
-    """A whole segment, its rows in the order given, else by rising seq."""
+    """A whole segment, its rows in the order given, else by rising seq.
+
+    threads: on how many windows are made; a second one keeps the first busy while what it
+             made is being written
+    """
     if order is None:
         order = np.arange(len(source.seqs))
-    return _sections(source, settings, order, with_postings=True)
+    return _sections(source, settings, order, with_postings=True, threads=threads)
 
 
 def sort_order(source: Source) -> _Numbers:
@@ -56,19 +64,29 @@ def sort_order(source: Source) -> _Numbers:
 
 
 def _sections(
-    source: Source, settings: CollectionSettings, order: _Numbers, *, with_postings: bool
+    source: Source,
+    settings: CollectionSettings,
+    order: _Numbers,
+    *,
+    with_postings: bool,
+    threads: int = 1,
 ) -> Iterator[Section]:
     lengths = source.lengths()
-    cuts = _cuts(lengths[order])
-    windows = list(zip(cuts[:-1], cuts[1:], strict=True))
+    windows = list(pairwise(_cuts(lengths[order])))
     yield "meta", _meta(settings, int(lengths.sum()), [stop - start for start, stop in windows])
     yield from _identity(source, settings.fields, order)
-    for number, (start, stop) in enumerate(windows):
-        rows = source.packed(order[start:stop], wide=settings.dimension >= WIDE_FROM)
-        yield f"w{number}/rows", rows.data
-        yield f"w{number}/row_starts", rows.starts
+
+    def window(number: int) -> list[Section]:
+        start, stop = windows[number]
+        rows = source.packed(order[start:stop])
+        made = [("rows", rows.data), ("row_starts", rows.starts.astype(np.uint32))]
         if with_postings:
-            yield from _postings(f"w{number}", rows, settings)
+            made += _postings(rows, settings)
+        return [(f"w{number}/{name}", array) for name, array in made]
+
+    numbers = range(len(windows))
+    several = in_order(window, numbers, threads) if threads > 1 else map(window, numbers)
+    yield from chain.from_iterable(several)
 
 
 def _cuts(lengths: _Numbers) -> list[int]:
@@ -110,7 +128,7 @@ def _identity(source: Source, fields: Sequence[Field], order: _Numbers) -> Itera
         yield f"fields/{name}", column
 
 
-def _postings(prefix: str, rows: Packed, settings: CollectionSettings) -> Iterator[Section]:
+def _postings(rows: Packed, settings: CollectionSettings) -> list[Section]:
     """A counting sort: one pass counts, one writes each posting to its place."""
     counts = np.zeros(settings.dimension, np.int64)
     kernels.count_terms(rows.data, rows.starts, rows.wide, rows.floats, counts)
@@ -119,10 +137,12 @@ def _postings(prefix: str, rows: Packed, settings: CollectionSettings) -> Iterat
     np.cumsum(counts[terms], out=starts[1:])
     counts[terms] = starts[:-1]
     docs, impacts = _inverted(rows, settings, counts, int(starts[-1]))
-    yield f"{prefix}/terms", terms.astype(np.uint32 if rows.wide else np.uint16)
-    yield f"{prefix}/starts", starts.astype(np.uint32)
-    yield f"{prefix}/docs", docs
-    yield f"{prefix}/impacts", impacts
+    return [
+        ("terms", terms.astype(np.uint32 if rows.wide else np.uint16)),
+        ("starts", starts.astype(np.uint32)),
+        ("docs", docs),
+        ("impacts", impacts),
+    ]
 
 
 def _inverted(

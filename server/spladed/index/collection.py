@@ -25,6 +25,7 @@ from spladed.index.load import load
 from spladed.index.loader import Load
 from spladed.index.lock import FolderLock
 from spladed.index.masks import Masks
+from spladed.index.packed import pack
 from spladed.index.pins import Pins
 from spladed.index.scan import Scan
 from spladed.index.snapshot import Snapshot
@@ -240,7 +241,10 @@ class Collection:
         writer = self._writing()
         check_dimension(vectors, self.settings.dimension, "vectors")
         fields = check_documents(documents, vectors, self.settings.fields)
-        rows = grid.to_grid(vectors.checked("vectors"), self.settings.weight_format)
+        rows = pack(
+            grid.to_grid(vectors.checked("vectors"), self.settings.weight_format),
+            wide=self.settings.is_wide,
+        )
         if not documents:
             return self.generation
         self._keeper.admit()

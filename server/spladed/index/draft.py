@@ -13,7 +13,7 @@ from spladed.index.batch import Batch, Columns
 from spladed.index.commit import Change, Stored
 from spladed.index.container import to_bytes
 from spladed.index.ids import Ids
-from spladed.index.rows import Rows
+from spladed.index.packed import Packed
 from spladed.index.snapshot import Part, Snapshot
 from spladed.index.values import CollectionSettings
 
@@ -28,7 +28,7 @@ class Upsert:
 
     names: Sequence[str]
     ids: Ids
-    rows: Rows
+    rows: Packed
     columns: Columns
     payloads: Sequence[bytes]
     bundle_id: str
@@ -154,7 +154,7 @@ def _without(
 def _batch(upserts: Sequence[Upsert], next_seq: int, settings: CollectionSettings) -> Batch:
     ids = Ids.concatenate([one.ids for one in upserts])
     seqs = np.arange(next_seq, next_seq + len(ids), dtype=np.int64)
-    rows = Rows.concatenate([one.rows for one in upserts])
+    rows = Packed.concatenate([one.rows for one in upserts])
     counts = [len(one.names) for one in upserts]
     fields = columns.concatenate(settings.fields, [one.columns for one in upserts], counts)
     return Batch(seqs, ids, rows, fields)

@@ -34,7 +34,7 @@ def temporary(path: Path) -> Path:
     return path.with_name(path.name + _UNFINISHED)
 
 
-def write(path: Path, source: Source, settings: CollectionSettings) -> None:
+def write(path: Path, source: Source, settings: CollectionSettings, *, threads: int = 1) -> None:
     """Write these documents to a new file, in the order that makes pruning work; not durable.
 
     Raises Exhausted DISK_FULL, Unavailable STORAGE; then nothing is left.
@@ -42,7 +42,8 @@ def write(path: Path, source: Source, settings: CollectionSettings) -> None:
     order = build.sort_order(source)
     try:
         with storage.create(path) as file:
-            container.write(build.segment_sections(source, settings, order), file.append)
+            sections = build.segment_sections(source, settings, order, threads=threads)
+            container.write(sections, file.append)
     except BaseException:
         discard(path)
         raise

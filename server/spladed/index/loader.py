@@ -17,7 +17,7 @@ from spladed.index.catalog import Catalog
 from spladed.index.check import check_contents, check_dimension, check_ids, check_lengths
 from spladed.index.commit import Stored
 from spladed.index.ids import Ids
-from spladed.index.rows import Rows
+from spladed.index.packed import Packed, pack
 from spladed.index.upkeep import Keeper
 from spladed.index.values import Document
 from spladed.index.writer import Writer
@@ -25,10 +25,12 @@ from spladed.sparse import SparseBatch
 
 __all__ = ["Load"]
 
-# A chunk becomes a segment. Two chunks are in memory at once, at 6 bytes a weight: one that
-# fills, one that is built; this many weights are 190 MiB.
+# A chunk becomes a segment. Two chunks are in memory at once, one that fills, one that is
+# built; 262,144 documents of 128 weights are 128 MiB.
 _CHUNK_DOCUMENTS = 262_144
-_CHUNK_WEIGHTS = 1 << 25
+_CHUNK_BYTES = 256 << 20
+# Of a build: while one window is written, the next is made.
+_THREADS = 2
 
 
 class _Chunk:
@@ -36,15 +38,15 @@ class _Chunk:
 
     def __init__(self) -> None:
         self.names: list[str] = []
-        self.rows: list[Rows] = []
+        self.rows: list[Packed] = []
         self.columns: list[Columns] = []
         self.counts: list[int] = []
         self.payloads: dict[int, bytes] = {}
-        self.weights = 0
+        self.bytes = 0
 
     @property
     def is_full(self) -> bool:
-        return len(self.names) >= _CHUNK_DOCUMENTS or self.weights >= _CHUNK_WEIGHTS
+        return len(self.names) >= _CHUNK_DOCUMENTS or self.bytes >= _CHUNK_BYTES
 
 
 class Load:
@@ -102,7 +104,8 @@ class Load:
         check_lengths(len(ids), len(vectors))
         check_ids(ids)
         fields = check_contents(documents, self._settings.fields) or [{}] * len(ids)
-        self._take(ids, grid.to_grid(vectors.checked("vectors"), self._settings.weight_format))
+        rows = grid.to_grid(vectors.checked("vectors"), self._settings.weight_format)
+        self._take(ids, pack(rows, wide=self._settings.is_wide))
         self._take_payloads(documents)
         if self._settings.fields:
             self._chunk.columns.append(columns.encode(self._settings.fields, fields))
@@ -110,12 +113,12 @@ class Load:
         if self._chunk.is_full:
             self._build()
 
-    def _take(self, ids: Sequence[str], rows: Rows) -> None:
+    def _take(self, ids: Sequence[str], rows: Packed) -> None:
         chunk = self._chunk
         chunk.names += ids
         chunk.rows.append(rows)
         chunk.counts.append(len(ids))
-        chunk.weights += rows.nnz
+        chunk.bytes += len(rows.data)
 
     def _take_payloads(self, documents: Sequence[Document]) -> None:
         first = len(self._chunk.names) - len(documents)
@@ -149,7 +152,7 @@ class Load:
             dead = [rows[where == number] for number in range(len(snapshot.parts))]
             path = self._folder / files.new_name(self._writer.next_seq)
             try:
-                files.write(files.temporary(path), batch, self._settings)
+                files.write(files.temporary(path), batch, self._settings, threads=_THREADS)
                 segment = files.opened(path)
             except BaseException:
                 files.discard(files.temporary(path), path)
@@ -164,7 +167,7 @@ class Load:
         batch = Batch(
             np.arange(first, first + len(chunk.names), dtype=np.int64),
             Ids.of(chunk.names),
-            Rows.concatenate(chunk.rows),
+            Packed.concatenate(chunk.rows),
             columns.concatenate(fields, chunk.columns, chunk.counts) if fields else {},
         )
         chunk.rows.clear()

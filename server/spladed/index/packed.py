@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from spladed.index.kernels import build as kernels
 from spladed.index.rows import Rows, Weights
 
-__all__ = ["Packed", "by_type", "pack", "starts_of"]
+__all__ = ["Packed", "bytes_a_weight", "pack", "unpack"]
 
 _Numbers = npt.NDArray[np.int64]
 
@@ -20,50 +21,87 @@ class Packed:
     """Row i is `data[starts[i]:starts[i+1]]`.
 
     data:   uint8
-    starts: uint32 [rows + 1]
+    starts: int64 [rows + 1]
     wide, floats: terms of 32 bits, weights of 32 bits
     """
 
     data: npt.NDArray[np.uint8]
-    starts: npt.NDArray[np.uint32]
+    starts: _Numbers
     wide: bool
     floats: bool
 
-    def counts(self) -> _Numbers:
+    @classmethod
+    def of_sizes(cls, sizes: _Numbers, *, wide: bool, floats: bool) -> Packed:
+        """Rows of these bytes, to be filled."""
+        starts = np.zeros(len(sizes) + 1, np.int64)
+        np.cumsum(sizes, out=starts[1:])
+        return cls(np.zeros(int(starts[-1]), np.uint8), starts, wide, floats)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Packed]) -> Packed:
+        """The rows of all parts, in order; at least one part, all of one kind."""
+        if len(parts) == 1:
+            return parts[0]
+        starts = [np.zeros(1, np.int64)]
+        for part in parts:
+            starts.append(part.starts[1:] + starts[-1][-1])
+        data = np.concatenate([part.data for part in parts])
+        return cls(data, np.concatenate(starts), parts[0].wide, parts[0].floats)
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def lengths(self) -> _Numbers:
         """How many terms each row has."""
-        size = (4 if self.wide else 2) + (4 if self.floats else 2)
-        return np.diff(self.starts.astype(np.int64)) // size
+        return np.diff(self.starts) // bytes_a_weight(self.wide, self.floats)
+
+    def keys(self) -> npt.NDArray[np.uint64]:
+        """The sort key of each row."""
+        sizes = np.diff(self.starts)
+        return kernels.sort_keys(self.data, self.starts[:-1], sizes, self.wide, self.floats)
+
+    def take(self, numbers: _Numbers) -> Packed:
+        """The rows named, in the order named."""
+        if len(numbers) == len(self) and np.array_equal(numbers, np.arange(len(self))):
+            return self
+        begins, sizes = self.starts[numbers], np.diff(self.starts)[numbers]
+        taken = Packed.of_sizes(sizes, wide=self.wide, floats=self.floats)
+        kernels.copy(self.data, begins, sizes, taken.starts[:-1], taken.data)
+        return taken
 
     def unpacked(self) -> Rows:
         """The same rows as arrays."""
-        rows = Rows.of_lengths(self.counts(), floats=self.floats)
-        steps, numbers = by_type(rows.weights)
-        kernels.unpack(
-            self.data, self.starts, self.wide, self.floats, rows.indptr[:-1],
-            rows.indices, steps, numbers,
-        )  # fmt: skip
-        return rows
+        return unpack(self.data, self.starts[:-1], np.diff(self.starts), self.wide, self.floats)
 
 
-def pack(rows: Rows, numbers: _Numbers, *, wide: bool) -> Packed:
-    """These rows of some, in the order named."""
+def pack(rows: Rows, *, wide: bool) -> Packed:
+    """These rows, packed."""
     floats = rows.weights.dtype == np.float32
-    lengths = np.diff(rows.indptr)[numbers]
-    starts = starts_of(kernels.packed_bytes(lengths, wide, floats))
-    data = np.zeros(int(starts[-1]), np.uint8)
-    steps, values = by_type(rows.weights)
-    kernels.pack(rows.indptr, rows.indices, steps, values, numbers, starts, wide, floats, data)
-    return Packed(data, starts, wide, floats)
+    sizes = kernels.packed_bytes(np.diff(rows.indptr), wide, floats)
+    packed = Packed.of_sizes(sizes, wide=wide, floats=floats)
+    steps, values = _by_type(rows.weights)
+    kernels.pack(rows.indptr, rows.indices, steps, values, packed.starts, wide, floats, packed.data)
+    return packed
 
 
-def starts_of(sizes: _Numbers) -> npt.NDArray[np.uint32]:
-    """Where rows of these bytes start and end."""
-    starts = np.zeros(len(sizes) + 1, np.uint32)
-    np.cumsum(sizes, out=starts[1:])
-    return starts
+def unpack(
+    data: npt.NDArray[np.uint8], begins: _Numbers, sizes: _Numbers, wide: bool, floats: bool
+) -> Rows:
+    """The packed rows of these bytes as arrays."""
+    rows = Rows.of_lengths(sizes // bytes_a_weight(wide, floats), floats=floats)
+    steps, numbers = _by_type(rows.weights)
+    kernels.unpack(
+        data, begins, sizes, wide, floats, rows.indptr[:-1], rows.indices, steps, numbers
+    )
+    return rows
 
 
-def by_type(weights: Weights) -> tuple[Weights, Weights]:
+def bytes_a_weight(wide: bool, floats: bool) -> int:
+    """Of a packed row; a pad of two bytes is less than one weight."""
+    return (4 if wide else 2) + (4 if floats else 2)
+
+
+def _by_type(weights: Weights) -> tuple[Weights, Weights]:
     """(steps uint16, numbers float32), of which one is the weights and one is empty."""
     if weights.dtype == np.uint16:
         return weights, np.empty(0, np.float32)

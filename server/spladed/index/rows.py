@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-from spladed.index.kernels import build as kernels
 
 __all__ = ["Rows", "Weights"]
 
@@ -29,18 +26,6 @@ class Rows:
     indptr: npt.NDArray[np.int64]
     indices: npt.NDArray[np.int32]
     weights: Weights
-
-    @classmethod
-    def concatenate(cls, parts: Sequence[Rows]) -> Rows:
-        """The rows of all parts, in order; at least one part, all of one weight type."""
-        if len(parts) == 1:
-            return parts[0]
-        lengths = np.concatenate([np.diff(part.indptr) for part in parts])
-        return cls(
-            _indptr(lengths),
-            np.concatenate([part.indices for part in parts]),
-            np.concatenate([part.weights for part in parts]),
-        )
 
     @classmethod
     def of_lengths(cls, lengths: npt.NDArray[np.int64], *, floats: bool) -> Rows:
@@ -68,15 +53,11 @@ class Rows:
         indices, weights = self.row(number)
         return Rows(np.array([0, len(indices)], np.int64), indices, weights)
 
-    def take(self, numbers: npt.NDArray[np.int64]) -> Rows:
-        """The rows named, in the order named."""
-        lengths = np.diff(self.indptr)[numbers]
-        taken = Rows.of_lengths(lengths, floats=self.weights.dtype == np.float32)
-        kernels.take(
-            self.indptr, self.indices, self.weights, numbers,
-            taken.indptr[:-1], taken.indices, taken.weights,
-        )  # fmt: skip
-        return taken
+    def put(self, numbers: npt.NDArray[np.int64], rows: Rows) -> None:
+        """Write these rows in the places of rows of the same lengths."""
+        lengths = np.diff(rows.indptr)
+        places = np.arange(rows.nnz) + np.repeat(self.indptr[numbers] - rows.indptr[:-1], lengths)
+        self.indices[places], self.weights[places] = rows.indices, rows.weights
 
     def where(self, keep: npt.NDArray[np.bool_]) -> Rows:
         """The weights for which `keep [nnz]` is true; no row is lost, one may become empty."""

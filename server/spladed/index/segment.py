@@ -17,7 +17,7 @@ from spladed.index.container import Container
 from spladed.index.ids import Ids
 from spladed.index.kernels import build as kernels
 from spladed.index.kernels import ids as id_kernels
-from spladed.index.packed import by_type
+from spladed.index.packed import bytes_a_weight, unpack
 from spladed.index.rows import Rows
 
 __all__ = ["Segment"]
@@ -45,7 +45,7 @@ class Segment:
         meta = json.loads(container["meta"].tobytes())
         self.dimension: int = meta["dimension"]
         self.weights: int = meta["weights"]
-        self.wide: bool = self.dimension > 65_536
+        self.wide: bool = self.dimension > 1 << 16
         self.floats: bool = meta["weight_format"] == "float32"
         self.seqs: _Numbers = container["seqs"]
         self.directory = _directory(container, meta["windows"])
@@ -129,31 +129,27 @@ class Segment:
         return np.where(rising[places] == seqs, self.by_seq[places].astype(np.int64), -1)
 
     def sizes(self, rows: _Numbers) -> _Numbers:
-        """How many bytes each of these rows has."""
-        return kernels.sizes(self.data, self.directory, rows)
+        """How many bytes each of these rows has, packed."""
+        return self._located(rows)[1]
 
     def lengths(self, rows: _Numbers) -> _Numbers:
         """How many terms each of these rows has."""
-        return self.sizes(rows) // ((4 if self.wide else 2) + (4 if self.floats else 2))
+        return self.sizes(rows) // bytes_a_weight(self.wide, self.floats)
 
-    def copy(self, rows: _Numbers, into: npt.NDArray[np.uint8], places: _Numbers) -> None:
-        """Write the bytes of these rows to those positions of `into`."""
-        kernels.copy(self.data, self.directory, rows, places, into)
+    def keys(self, rows: _Numbers) -> npt.NDArray[np.uint64]:
+        """The sort key of each of these rows."""
+        return kernels.sort_keys(self.data, *self._located(rows), self.wide, self.floats)
 
     def rows(self, rows: _Numbers) -> Rows:
         """These rows, in the order named."""
-        lengths = self.lengths(rows)
-        taken = Rows.of_lengths(lengths, floats=self.floats)
-        self.unpack(rows, taken, taken.indptr[:-1])
-        return taken
+        return unpack(self.data, *self._located(rows), self.wide, self.floats)
 
-    def unpack(self, rows: _Numbers, into: Rows, places: _Numbers) -> None:
-        """Write these rows to those positions of `into`."""
-        steps, numbers = by_type(into.weights)
-        kernels.fill(
-            self.data, self.directory, self.wide, self.floats, rows, places,
-            into.indices, steps, numbers,
-        )  # fmt: skip
+    def copy(self, rows: _Numbers, into: npt.NDArray[np.uint8], places: _Numbers) -> None:
+        """Write the bytes of these rows to those positions of `into`."""
+        kernels.copy(self.data, *self._located(rows), places, into)
+
+    def _located(self, rows: _Numbers) -> tuple[_Numbers, _Numbers]:
+        return kernels.locate(self.data, self.directory, rows)
 
     def verify(self) -> None:
         """Raises Corrupt CHECKSUM, naming the file and the section, if any byte changed."""

@@ -12,19 +12,14 @@ import numpy.typing as npt
 from spladed.index import columns
 from spladed.index.batch import Columns
 from spladed.index.ids import Ids
-from spladed.index.kernels.build import sort_keys
-from spladed.index.packed import Packed, starts_of
-from spladed.index.rows import Rows
+from spladed.index.packed import Packed
 from spladed.index.segment import Segment
 from spladed.index.snapshot import Part
 from spladed.index.values import Field
 
-__all__ = ["Union", "gathered"]
+__all__ = ["Union", "shares_of"]
 
 _Numbers = npt.NDArray[np.int64]
-
-# Rows are read in chunks of this many to find their heaviest terms.
-_CHUNK = 65_536
 
 
 class Union:
@@ -68,25 +63,22 @@ class Union:
         keys = np.empty(len(self.seqs), np.uint64)
         for segment, mine in self._shares():
             numbers = mine.start + np.argsort(self._rows[mine])
-            for start in range(0, len(numbers), _CHUNK):
-                chunk = numbers[start : start + _CHUNK]
-                rows = segment.rows(self._rows[chunk])
-                keys[chunk] = sort_keys(rows.indptr, rows.indices, rows.weights)
+            keys[numbers] = segment.keys(self._rows[numbers])
         return keys
 
-    def packed(self, numbers: _Numbers, *, wide: bool) -> Packed:
+    def packed(self, numbers: _Numbers) -> Packed:
         """The rows of these documents, in the order named, byte for byte."""
         part = np.searchsorted(self._starts, numbers, side="right") - 1
         rows = self._rows[numbers]
+        shares = list(shares_of(self._segments, part))
         sizes = np.empty(len(numbers), np.int64)
-        shares = list(_shares_of(self._segments, part))
         for segment, mine in shares:
             sizes[mine] = segment.sizes(rows[mine])
-        starts = starts_of(sizes)
-        data = np.empty(int(starts[-1]), np.uint8)
+        first = self._segments[0]
+        taken = Packed.of_sizes(sizes, wide=first.wide, floats=first.floats)
         for segment, mine in shares:
-            segment.copy(rows[mine], data, starts[:-1][mine].astype(np.int64))
-        return Packed(data, starts, wide, any(segment.floats for segment in self._segments))
+            segment.copy(rows[mine], taken.data, taken.starts[:-1][mine])
+        return taken
 
     def _shares(self) -> Iterator[tuple[Segment, slice]]:
         """Each segment, and its stretch of the documents."""
@@ -95,21 +87,7 @@ class Union:
             yield segment, slice(start, stop)
 
 
-def gathered(segments: Sequence[Segment], part: _Numbers, rows: _Numbers) -> Rows:
-    """The rows `rows[i]` of segment `part[i]`, in the order named."""
-    shares = list(_shares_of(segments, part))
-    lengths = np.empty(len(rows), np.int64)
-    for segment, mine in shares:
-        lengths[mine] = segment.lengths(rows[mine])
-    taken = Rows.of_lengths(lengths, floats=any(segment.floats for segment in segments))
-    for segment, mine in shares:
-        segment.unpack(rows[mine], taken, taken.indptr[:-1][mine])
-    return taken
-
-
-def _shares_of(
-    segments: Sequence[Segment], part: _Numbers
-) -> Iterator[tuple[Segment, _Numbers]]:
+def shares_of(segments: Sequence[Segment], part: _Numbers) -> Iterator[tuple[Segment, _Numbers]]:
     """Each segment that is named in `part`, and where."""
     for number, segment in enumerate(segments):
         if len(mine := np.flatnonzero(part == number)):

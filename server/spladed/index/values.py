@@ -98,6 +98,11 @@ class CollectionSettings:
                 field="settings.weight_format",
             )
 
+    @property
+    def is_wide(self) -> bool:
+        """Whether terms need more than 16 bits."""
+        return self.dimension > 1 << 16
+
 
 @dataclass(frozen=True, slots=True)
 class Document:

@@ -15,7 +15,7 @@ from spladed.index.filter import Filter, checked
 from spladed.index.masks import Masks
 from spladed.index.rows import Rows
 from spladed.index.snapshot import Part, Place, Snapshot
-from spladed.index.union import gathered
+from spladed.index.union import shares_of
 from spladed.index.values import CollectionSettings, Document, Explanation, Found, Hit, Value
 from spladed.sparse import SparseBatch
 
@@ -134,14 +134,17 @@ class View:
         return [Hit(document.id, score, document) for document, (score, _) in scored]
 
     def _rows(self, places: Sequence[Place]) -> Rows:
+        """The stored rows there, put together in the order of places."""
         part, rows = np.array(places, np.int64).reshape(-1, 2).T
-        taken = gathered([one.segment for one in self.snapshot.parts], part, rows)
-        # Without places there is nothing to tell the type of weights by.
-        return taken if places else Rows.of_lengths(rows, floats=self._floats)
-
-    @property
-    def _floats(self) -> bool:
-        return self._settings.weight_format == "float32"
+        shares = list(shares_of([each.segment for each in self.snapshot.parts], part))
+        lengths = np.empty(len(places), np.int64)
+        found = [segment.rows(rows[mine]) for segment, mine in shares]
+        for (_, mine), share in zip(shares, found, strict=True):
+            lengths[mine] = np.diff(share.indptr)
+        whole = Rows.of_lengths(lengths, floats=self._settings.weight_format == "float32")
+        for (_, mine), share in zip(shares, found, strict=True):
+            whole.put(mine, share)
+        return whole
 
     def _fields(self, places: Sequence[Place]) -> list[Mapping[str, tuple[Value, ...]]]:
         if not self._settings.fields:

@@ -16,8 +16,8 @@ from spladed.index.kernels.compiled import array, compiled, inner, types
 
 __all__ = [
     "COLUMNS", "DOCS", "DOCUMENTS", "FIRST_ROW", "IMPACTS", "ROWS", "ROW_STARTS", "STARTS",
-    "TERMS", "TERM_COUNT", "copy", "count_terms", "fill", "invert_floats", "invert_steps", "pack",
-    "packed_bytes", "powers", "sizes", "sort_keys", "squares", "take", "term_bytes", "term_count",
+    "TERMS", "TERM_COUNT", "copy", "count_terms", "invert_floats", "invert_steps", "locate",
+    "pack", "packed_bytes", "powers", "sort_keys", "squares", "term_bytes", "term_count",
     "to_steps", "unpack",
 ]  # fmt: skip
 
@@ -67,15 +67,14 @@ def _copy(source: _Array, first: int, stop: int, target: _Array, place: int) -> 
         target[position + shift] = source[position]
 
 
-@compiled(types.void(_I8, _I4, _U2, _F4, _I8, _U4, types.boolean, types.boolean, _out(types.uint8)))
-def pack(indptr: _Array, indices: _Array, steps: _Array, numbers: _Array, order: _Array,
+@compiled(types.void(_I8, _I4, _U2, _F4, _I8, types.boolean, types.boolean, _out(types.uint8)))
+def pack(indptr: _Array, indices: _Array, steps: _Array, numbers: _Array,
          starts: _Array, wide: bool, floats: bool, data: _Array) -> None:  # fmt: skip
-    """Write row `order[i]` to `data` at `starts[i]`; weights are `numbers` if `floats`, else
-    `steps`."""
+    """Write row i to `data` at `starts[i]`; weights are `numbers` if `floats`, else `steps`."""
     halves, words, floating = data.view(np.uint16), data.view(np.uint32), data.view(np.float32)
-    for place in range(len(order)):
-        first, stop = indptr[order[place]], indptr[order[place] + 1]
-        at = np.int64(starts[place])
+    for row in range(len(indptr) - 1):
+        first, stop = indptr[row], indptr[row + 1]
+        at = np.int64(starts[row])
         if wide:
             _copy(indices, first, stop, words, at >> 2)
         else:
@@ -87,35 +86,29 @@ def pack(indptr: _Array, indices: _Array, steps: _Array, numbers: _Array, order:
             _copy(steps, first, stop, halves, at >> 1)
 
 
-@inner
-def _unpack(data: _Array, start: int, count: int, wide: bool, floats: bool, place: int,
-            indices: _Array, steps: _Array, numbers: _Array) -> None:  # fmt: skip
-    """Write the row of `count` terms at `start` to position `place` of the output arrays."""
-    halves, words, floating = data.view(np.uint16), data.view(np.uint32), data.view(np.float32)
-    if wide:
-        _copy(words, start >> 2, (start >> 2) + count, indices, place)
-    else:
-        _copy(halves, start >> 1, (start >> 1) + count, indices, place)
-    start += term_bytes(count, wide, floats)
-    if floats:
-        _copy(floating, start >> 2, (start >> 2) + count, numbers, place)
-    else:
-        _copy(halves, start >> 1, (start >> 1) + count, steps, place)
-
-
 @compiled(
     types.void(
-        _U1, _U4, types.boolean, types.boolean, _I8,
+        _U1, _I8, _I8, types.boolean, types.boolean, _I8,
         _out(types.int32), _out(types.uint16), _out(types.float32),
     )
 )  # fmt: skip
-def unpack(data: _Array, starts: _Array, wide: bool, floats: bool, places: _Array,
-           indices: _Array, steps: _Array, numbers: _Array) -> None:  # fmt: skip
-    """Unpack the row at `starts[i]` of `data` to position `places[i]` of the output arrays."""
-    for row in range(len(starts) - 1):
-        start = np.int64(starts[row])
-        count = term_count(np.int64(starts[row + 1]) - start, wide, floats)
-        _unpack(data, start, count, wide, floats, places[row], indices, steps, numbers)
+def unpack(data: _Array, begins: _Array, sizes: _Array, wide: bool, floats: bool,
+           places: _Array, indices: _Array, steps: _Array, numbers: _Array) -> None:  # fmt: skip
+    """Write the packed row of `sizes[i]` bytes at `begins[i]` to position `places[i]` of the
+    output arrays."""
+    halves, words, floating = data.view(np.uint16), data.view(np.uint32), data.view(np.float32)
+    for row in range(len(begins)):
+        count = term_count(sizes[row], wide, floats)
+        at, place = begins[row], places[row]
+        if wide:
+            _copy(words, at >> 2, (at >> 2) + count, indices, place)
+        else:
+            _copy(halves, at >> 1, (at >> 1) + count, indices, place)
+        at += term_bytes(count, wide, floats)
+        if floats:
+            _copy(floating, at >> 2, (at >> 2) + count, numbers, place)
+        else:
+            _copy(halves, at >> 1, (at >> 1) + count, steps, place)
 
 
 @inner
@@ -131,62 +124,27 @@ def _window_of(directory: _Array, row: int) -> int:
     return low
 
 
-@inner
-def _row_bytes(data: _Array, directory: _Array, row: int) -> tuple[int, int]:
-    """Where a packed row starts in `data`, and how many bytes it has."""
-    window = _window_of(directory, row)
-    local = row - directory[window, 0]
-    words, at = data.view(np.uint32), (directory[window, 3] >> 2) + local
-    start = np.int64(words[at])
-    return directory[window, 2] + start, np.int64(words[at + 1]) - start
-
-
-@compiled(_out(types.int64)(_U1, _DIRECTORY, _I8))
-def sizes(data: _Array, directory: _Array, rows: _Array) -> _Array:
-    """int64 [len(rows)]: how many bytes each of these rows has, packed."""
-    found = np.empty(len(rows), np.int64)
+@compiled(types.Tuple((_out(types.int64), _out(types.int64)))(_U1, _DIRECTORY, _I8))
+def locate(data: _Array, directory: _Array, rows: _Array) -> tuple[_Array, _Array]:
+    """(begins, sizes) of these packed rows of a segment, in bytes of `data`."""
+    words = data.view(np.uint32)
+    begins, sizes = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
     for number in range(len(rows)):
-        _, found[number] = _row_bytes(data, directory, rows[number])
-    return found
+        window = _window_of(directory, rows[number])
+        at = (directory[window, 3] >> 2) + rows[number] - directory[window, 0]
+        start = np.int64(words[at])
+        begins[number] = directory[window, 2] + start
+        sizes[number] = np.int64(words[at + 1]) - start
+    return begins, sizes
 
 
-@compiled(types.void(_U1, _DIRECTORY, _I8, _I8, _out(types.uint8)))
-def copy(data: _Array, directory: _Array, rows: _Array, places: _Array, target: _Array) -> None:
-    """Copy the packed row `rows[i]` to byte `places[i]` of `target`."""
+@compiled(types.void(_U1, _I8, _I8, _I8, _out(types.uint8)))
+def copy(data: _Array, begins: _Array, sizes: _Array, places: _Array, target: _Array) -> None:
+    """Copy the packed row of `sizes[i]` bytes at `begins[i]` to byte `places[i]` of `target`."""
     words, copied = data.view(np.uint32), target.view(np.uint32)
-    for number in range(len(rows)):
-        start, size = _row_bytes(data, directory, rows[number])
-        _copy(words, start >> 2, (start + size) >> 2, copied, places[number] >> 2)
-
-
-@compiled(
-    types.void(
-        _U1, _DIRECTORY, types.boolean, types.boolean, _I8, _I8,
-        _out(types.int32), _out(types.uint16), _out(types.float32),
-    )
-)  # fmt: skip
-def fill(data: _Array, directory: _Array, wide: bool, floats: bool, rows: _Array,
-         places: _Array, indices: _Array, steps: _Array, numbers: _Array) -> None:  # fmt: skip
-    """Unpack row `rows[i]` to position `places[i]` of the output arrays."""
-    for number in range(len(rows)):
-        start, size = _row_bytes(data, directory, rows[number])
-        count = term_count(size, wide, floats)
-        _unpack(data, start, count, wide, floats, places[number], indices, steps, numbers)
-
-
-@compiled(
-    *(
-        types.void(_I8, _I4, weights, _I8, _I8, _out(types.int32), _out(weights.dtype))
-        for weights in (_U2, _F4)
-    )
-)
-def take(indptr: _Array, indices: _Array, weights: _Array, rows: _Array,
-         places: _Array, taken: _Array, taken_weights: _Array) -> None:  # fmt: skip
-    """Copy row `rows[i]` to position `places[i]` of the output arrays."""
-    for number in range(len(rows)):
-        first, stop = indptr[rows[number]], indptr[rows[number] + 1]
-        _copy(indices, first, stop, taken, places[number])
-        _copy(weights, first, stop, taken_weights, places[number])
+    for row in range(len(begins)):
+        begin = begins[row]
+        _copy(words, begin >> 2, (begin + sizes[row]) >> 2, copied, places[row] >> 2)
 
 
 @compiled(types.Tuple((_out(types.uint16), types.int64, types.int64))(_F4, types.float64))
@@ -206,27 +164,45 @@ def to_steps(values: _Array, steps_a_unit: float) -> tuple[_Array, int, int]:
     return steps, zeros, beyond
 
 
-@compiled(*(_out(types.uint64)(_I8, _I4, weights) for weights in (_U2, _F4)))
-def sort_keys(indptr: _Array, indices: _Array, weights: _Array) -> _Array:
-    """uint64 [rows]: the three heaviest terms of each row, heaviest first, as one number.
+@inner
+def _heaviest(terms: _Array, term: int, weights: _Array, weight: int, count: int) -> int:
+    """The sort key of the row with terms from position `term`, weights from `weight`."""
+    zero = weights.dtype.type(0)
+    w1, w2, w3 = zero, zero, zero
+    t1 = t2 = t3 = np.uint64(0)
+    for position in range(np.uint64(count)):
+        w, t = weights[np.uint64(weight) + position], np.uint64(terms[np.uint64(term) + position])
+        if w > w1:
+            w3, t3, w2, t2, w1, t1 = w2, t2, w1, t1, w, t
+        elif w > w2:
+            w3, t3, w2, t2 = w2, t2, w, t
+        elif w > w3:
+            w3, t3 = w, t
+    return (t1 << np.uint64(40)) | (t2 << np.uint64(16)) | (t3 & np.uint64(0xFFFF))
+
+
+@compiled(_out(types.uint64)(_U1, _I8, _I8, types.boolean, types.boolean))
+def sort_keys(data: _Array, begins: _Array, sizes: _Array, wide: bool, floats: bool) -> _Array:
+    """uint64 [rows]: the three heaviest terms of each packed row, heaviest first, as one number.
 
     Rows that share heavy terms then lie together, and the bounds of blocks of rows are
     tight: as good as clustering, and nearly free. Equal weights go by rising term; only
     16 bits of the third term count.
     """
-    keys = np.empty(len(indptr) - 1, np.uint64)
-    for row in range(len(indptr) - 1):
-        w1, w2, w3 = weights.dtype.type(0), weights.dtype.type(0), weights.dtype.type(0)
-        t1 = t2 = t3 = np.uint64(0)
-        for position in range(indptr[row], indptr[row + 1]):
-            weight, term = weights[position], np.uint64(indices[position])
-            if weight > w1:
-                w3, t3, w2, t2, w1, t1 = w2, t2, w1, t1, weight, term
-            elif weight > w2:
-                w3, t3, w2, t2 = w2, t2, weight, term
-            elif weight > w3:
-                w3, t3 = weight, term
-        keys[row] = (t1 << np.uint64(40)) | (t2 << np.uint64(16)) | (t3 & np.uint64(0xFFFF))
+    halves, words, floating = data.view(np.uint16), data.view(np.uint32), data.view(np.float32)
+    keys = np.empty(len(begins), np.uint64)
+    for row in range(len(begins)):
+        count = term_count(sizes[row], wide, floats)
+        at = begins[row]
+        to = at + term_bytes(count, wide, floats)
+        if wide and floats:
+            keys[row] = _heaviest(words, at >> 2, floating, to >> 2, count)
+        elif wide:
+            keys[row] = _heaviest(words, at >> 2, halves, to >> 1, count)
+        elif floats:
+            keys[row] = _heaviest(halves, at >> 1, floating, to >> 2, count)
+        else:
+            keys[row] = _heaviest(halves, at >> 1, halves, to >> 1, count)
     return keys
 
 
@@ -236,7 +212,7 @@ def _count(terms: _Array, first: int, stop: int, counts: _Array) -> None:
         counts[np.uint64(terms[position])] += 1
 
 
-@compiled(types.void(_U1, _U4, types.boolean, types.boolean, _out(types.int64)))
+@compiled(types.void(_U1, _I8, types.boolean, types.boolean, _out(types.int64)))
 def count_terms(data: _Array, starts: _Array, wide: bool, floats: bool, counts: _Array) -> None:
     """Add to int64 `counts` [dimension] how many of these packed rows have each term."""
     halves, words = data.view(np.uint16), data.view(np.uint32)
@@ -262,7 +238,7 @@ def _scatter(terms: _Array, term: int, steps: _Array, step: int, count: int,
 
 @compiled(
     types.void(
-        _U1, _U4, types.boolean, _out(types.int64), _out(types.uint32), _out(types.uint16),
+        _U1, _I8, types.boolean, _out(types.int64), _out(types.uint32), _out(types.uint16),
         _out(types.uint16),
     )
 )  # fmt: skip
