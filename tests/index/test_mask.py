@@ -116,6 +116,22 @@ def test_a_document_without_a_value_meets_no_condition(wanted: Filter, rows: lis
     assert kept(canonical, Segment([YEAR, TAGS], DOCUMENTS)) == rows
 
 
+@pytest.mark.parametrize(
+    ("name", "broken"),
+    [
+        ("tags/values", np.full(3, 2**32 - 1, np.uint32)),
+        ("tags/starts", np.array([0, 2**62, -(2**62), 2**62, 5])),
+        ("tags/starts", np.array([-(2**62), 0, 1, 2, 2**62])),
+        ("tags/ends", np.array([0, 2**62, -5, 2**62])),
+    ],
+)
+def test_a_wrong_number_in_a_column_is_not_followed(name: str, broken: Any) -> None:
+    segment = Segment([YEAR, TAGS], DOCUMENTS)
+    segment._columns[name] = broken
+    for wanted in (Membership("tags", {"a", "c"}), Range("tags", above="a"), Exists("tags")):
+        assert set(kept(wanted, segment)) <= {0, 1, 2, 3}
+
+
 def test_a_mask_is_evaluated_once() -> None:
     segment, masks = Segment([YEAR], DOCUMENTS), Masks()
     first = masks.get(Membership("year", {2020, 2021}), segment)

@@ -94,17 +94,31 @@ def among(values: _Array, wanted: _Array, out: _Array) -> None:
             out[word] = _any_found(part, wanted)
 
 
+@inner
+def _has_any(bits: _Array, start: int, stop: int) -> bool:
+    """Whether one of the bits `[start, stop)` is set."""
+    while start < stop:
+        size = min(stop - start, 64 - (start & 63))
+        if (bits[start >> 6] >> np.uint64(start & 63)) << np.uint64(64 - size) != 0:
+            return True
+        start += size
+    return False
+
+
 @compiled(types.void(array(types.int64), array(types.uint64), _OUT))
 def any_of_row(starts: _Array, values: _Array, out: _Array) -> None:
     """The rows with at least one value in the bitmap `values`; row r has the values
     `[starts[r], starts[r + 1])`, of which those that the bitmap has not are in no set."""
-    out[:] = 0
-    count = len(values) << 6
-    for row in range(len(starts) - 1):
-        kept = np.uint64(0)
-        for value in range(max(starts[row], 0), min(starts[row + 1], count)):
-            kept |= values[value >> 6] >> np.uint64(value & 63)
-        out[row >> 6] |= (kept & np.uint64(1)) << np.uint64(row & 63)
+    count, rows = len(values) << 6, len(starts) - 1
+    for word in range(len(out)):
+        first, stop = word << 6, min((word << 6) + 64, rows)
+        bits = np.uint64(0)
+        # Most conditions are met by few values: 64 rows without any cost a look at each word.
+        if _has_any(values, max(starts[first], 0), min(starts[stop], count)):
+            for row in range(first, stop):
+                kept = _has_any(values, max(starts[row], 0), min(starts[row + 1], count))
+                bits |= np.uint64(kept) << np.uint64(row - first)
+        out[word] = bits
 
 
 def warm_up() -> None:
