@@ -283,7 +283,7 @@ NOT_BUILT: dict[str, Any] = {
         ),
         "options.pruning",
     ),
-    "Admin/Flush": (sparse_pb2.SparseBatch(), ""),
+    "Admin/LoadBundle": (sparse_pb2.SparseBatch(), ""),
 }
 
 

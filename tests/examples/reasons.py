@@ -1,7 +1,7 @@
 """The reasons that the server's source can give, each with the error class that carries it.
 
 Read from the syntax tree: a keyword `reason` of a call, and what is passed to a function of
-the same room for its parameter `reason`.
+the same room, or a method of the same object, for its parameter `reason`.
 """
 
 from __future__ import annotations
@@ -43,11 +43,12 @@ def _passing_on(tree: ast.AST) -> Iterator[Function]:
 
 def _parameters(function: Function) -> list[str]:
     args = function.args
-    return [each.arg for each in (*args.posonlyargs, *args.args, *args.kwonlyargs)]
+    names = [each.arg for each in (*args.posonlyargs, *args.args, *args.kwonlyargs)]
+    return names[1:] if names[:1] == ["self"] else names
 
 
 def _of(call: ast.Call, passing: dict[str, Function]) -> Iterator[tuple[str, str]]:
-    name = call.func.id if isinstance(call.func, ast.Name) else ""
+    name = _name(call.func)
     if name in CLASSES:
         yield from ((reason, name) for reason in _constants(_argument(call, None)))
     elif name in passing:
@@ -57,6 +58,14 @@ def _of(call: ast.Call, passing: dict[str, Function]) -> Iterator[tuple[str, str
             if isinstance(inner.func, ast.Name) and inner.func.id in CLASSES
         }
         yield from ((reason, cls) for reason in _constants(_argument(call, passing[name])))
+
+
+def _name(function: ast.expr) -> str:
+    """Of a function, or of a method of the same object."""
+    if isinstance(function, ast.Name):
+        return function.id
+    of_self = isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name)
+    return function.attr if of_self and function.value.id == "self" else ""
 
 
 def _argument(call: ast.Call, function: Function | None) -> ast.AST | None:
