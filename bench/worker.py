@@ -10,8 +10,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from peers import open_engine
 from rows import Rows
-from usage import Used, descendants, folder_bytes, is_working
+from usage import Used, Watch, descendants, folder_bytes, is_working, watched
 
 from spladed.sparse import SparseBatch
 
@@ -146,6 +146,22 @@ def workers(names: list[str], folder: Path) -> Iterator[dict[str, Worker]]:
     finally:
         for worker in opened.values():
             worker.close()
+
+
+def apart(work: Callable[..., Any], *arguments: Any) -> tuple[Any, Watch]:
+    """What `work` returns from a process of its own, and its memory while it ran; the first
+    sample is of the process with all its imports."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        pid = pool.submit(_pid, work).result()
+        with watched(pid) as watch:
+            watch.sample(0.0)
+            return pool.submit(work, *arguments).result(), watch
+
+
+def _pid(_: Callable[..., Any]) -> int:
+    """The process that has just unpickled, and so imported, what it will run."""
+    return os.getpid()
 
 
 def _serve(connection: Connection, engine: str, folder: Path, dimension: int) -> None:

@@ -34,6 +34,10 @@ class Engine(Protocol):
         """Acknowledged on return, with `durability`."""
         ...
 
+    def flush(self) -> None:
+        """Make durable what was acknowledged before it was."""
+        ...
+
     def debt(self) -> dict[str, float]:
         """What is still owed after the last write, in the store's own terms."""
         ...

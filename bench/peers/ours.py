@@ -25,6 +25,9 @@ class Spladed:
         documents, vectors = prepared
         self.collection.upsert(documents, vectors)
 
+    def flush(self) -> None:
+        """It is durable already."""
+
     def debt(self) -> dict[str, float]:
         stats = self.collection.stats()
         return {

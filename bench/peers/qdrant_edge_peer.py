@@ -41,6 +41,9 @@ class QdrantEdgeUnflushed:
     def upsert(self, prepared: list[Point]) -> None:
         self._shard.update(UpdateOperation.upsert_points(prepared))
 
+    def flush(self) -> None:
+        self._shard.flush()
+
     def debt(self) -> dict[str, float]:
         info = self._shard.info()
         return {"unindexed_documents": info.points_count - info.indexed_vectors_count}
