@@ -3,13 +3,14 @@
     offset  bytes  what
     0       16     head: "spladed\\0", uint32 format version, 4 bytes zero
     64 * i         sections, in the order written, zeros between them
-    64 * i  80 * e table: an entry a section: name (48, ASCII), dtype (8), offset, bytes,
+    64 * i  80 * e table: an entry a section: name (48, UTF-8), dtype (8), offset, bytes,
                    xxh3_64 of the bytes (uint64 each)
     -32     32     trailer: xxh3_64 of the table, its offset, uint32 entries, uint32 format
                    version, "spladed\\0"
 
-All numbers little endian; the whole is a multiple of 16 bytes long. The table stands behind, so that a file is written from front to
-back without knowing its length; a file that was cut has no trailer. Pure: bytes in and out.
+All numbers little endian; the whole is a multiple of 16 bytes long. The table stands behind,
+so that a file is written from front to back without knowing its length; a file that was cut
+has no trailer. Pure: bytes in and out.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def write(sections: Iterable[Section], append: Callable[[Any], None]) -> None:
         place += -place % _ALIGNMENT
         append(data)
         dtype = array.dtype.newbyteorder("<").str
-        entries.append((name.encode("ascii"), dtype, place, len(data), xxh3_64_intdigest(data)))
+        entries.append((name.encode(), dtype, place, len(data), xxh3_64_intdigest(data)))
         place += len(data)
     table = np.array(entries, _ENTRY).tobytes()
     append(bytes(-place % _ALIGNMENT))
@@ -67,7 +68,7 @@ def to_bytes(sections: Iterable[Section]) -> bytes:
 
 def _bytes(array: npt.NDArray[Any]) -> memoryview:
     array = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-    return memoryview(array.view(np.uint8)) if len(array) else memoryview(b"")
+    return array.view(np.uint8).data if len(array) else memoryview(b"")
 
 
 class Container:
@@ -116,7 +117,7 @@ class Container:
     def verify(self, name: str) -> None:
         """Raises Corrupt CHECKSUM if the section is not what was written."""
         _, offset, size, checksum = self._entry(name)
-        if xxh3_64_intdigest(memoryview(self.data[offset : offset + size])) != checksum:
+        if xxh3_64_intdigest(self.data[offset : offset + size].data) != checksum:
             raise self._corrupt(f"section {name} does not have its checksum", "CHECKSUM")
 
     def _entry(self, name: str) -> tuple[np.dtype[Any], int, int, int]:
@@ -136,15 +137,15 @@ class Container:
                 reason="FORMAT_VERSION",
             )
         trailer = _TRAILER.unpack(bytes(data[-_TRAILER.size :]))
-        checksum, start, count, _, magic = trailer
+        checksum, start, count, again, magic = trailer
         stop = len(data) - _TRAILER.size
-        if magic != _MAGIC or start + count * _ENTRY.itemsize != stop:
+        if (magic, again) != (_MAGIC, version) or start + count * _ENTRY.itemsize != stop:
             raise self._corrupt("is cut short, or longer than it was written", "TRUNCATED")
         table = data[start:stop]
-        if xxh3_64_intdigest(memoryview(table)) != checksum:
+        if xxh3_64_intdigest(table.data) != checksum:
             raise self._corrupt("has a table that is not what was written", "CHECKSUM")
         return [
-            (name.decode("ascii"), np.dtype(dtype.decode("ascii")), offset, size, digest)
+            (name.decode(), np.dtype(dtype.decode("ascii")), offset, size, digest)
             for name, dtype, offset, size, digest in table.view(_ENTRY).tolist()
         ]
 
