@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from spladed import errors
 from spladed.errors import Internal, Unavailable
@@ -129,7 +129,7 @@ class Child:
                 )
             return self._process
 
-    def _ask(self, process: subprocess.Popen[str], job: str) -> dict[str, str | int]:
+    def _ask(self, process: subprocess.Popen[str], job: str) -> dict[str, Any]:
         assert process.stdin is not None and process.stdout is not None
         try:
             process.stdin.write(job + "\n")

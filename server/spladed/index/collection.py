@@ -14,7 +14,7 @@ from typing import Self
 from spladed.errors import Mismatch, NotFound, SpladedError, Unavailable
 from spladed.index import backup, bits, columns, folder, grid, payload
 from spladed.index.backup import BackedUp
-from spladed.index.catalog import CATALOG_NAME, Catalog
+from spladed.index.catalog import CATALOG_NAME, Catalog, settle
 from spladed.index.check import check_dimension, check_documents, check_ids
 from spladed.index.draft import Delete, Upsert
 from spladed.index.files import sweep
@@ -43,7 +43,7 @@ from spladed.index.values import (
     Stats,
     WeightFormat,
 )
-from spladed.index.view import View
+from spladed.index.view import Origin, View
 from spladed.index.writer import Writer
 from spladed.sparse import SparseBatch
 
@@ -113,10 +113,12 @@ class Collection:
         _check_folder(path)
         self._path = path
         self._closed = False
-        self.masks = Masks()
         self._lock = None if read_only else FolderLock(path)
         try:
+            if not read_only:
+                settle(path / CATALOG_NAME)
             self._catalog = Catalog(path / CATALOG_NAME, read_only=read_only)
+            self._origin = Origin(path.name, self._catalog.settings, Masks())
             try:
                 self._follower = Follower(path, self._catalog) if read_only else None
                 if not read_only:
@@ -367,7 +369,7 @@ class Collection:
         """What it holds now."""
         with self._view() as view:
             buffered = self._writer.buffered if self._follower is None else (0, 0)
-            return stats_of(view.snapshot, buffered, self.masks, self._path)
+            return stats_of(view.snapshot, buffered, self._origin.masks, self._path)
 
     def flush(self) -> int:
         """Put what is in memory into a segment file; the generation, which does not change.
@@ -401,13 +403,13 @@ class Collection:
         self._check_open()
         if self._follower is not None:
             with self._follower.view() as (snapshot, reading):
-                yield View(snapshot, self, reading.payloads)
+                yield View(snapshot, self._origin, reading.payloads)
             return
         with self._pins.hold() as snapshot:
             yield self._on(snapshot)
 
     def _on(self, snapshot: Snapshot) -> View:
-        return View(snapshot, self, self._payloads)
+        return View(snapshot, self._origin, self._payloads)
 
     def _payloads(self, seqs: Sequence[int]) -> list[bytes | None]:
         with self._catalog.reading() as reading:

@@ -96,7 +96,7 @@ class Container:
     @property
     def fingerprint(self) -> int:
         """The table's checksum, which follows from every byte of every section."""
-        return _TRAILER.unpack(bytes(self.data[-_TRAILER.size :]))[0]
+        return self._trailer()[0]
 
     def __contains__(self, name: str) -> bool:
         return name in self._entries
@@ -119,6 +119,19 @@ class Container:
         _, offset, size, checksum = self._entry(name)
         if xxh3_64_intdigest(self.data[offset : offset + size].data) != checksum:
             raise self._corrupt(f"section {name} does not have its checksum", "CHECKSUM")
+
+    def unclean(self) -> list[str]:
+        """The sections, and `table`, before which something else stands than zeros."""
+        starts = [*(self._entries[name][1] for name in self.names), self._trailer()[1]]
+        stops = [
+            _HEAD.size - 4,
+            *(start + self.size(name) for start, name in zip(starts, self.names, strict=False)),
+        ]
+        pairs = zip([*self.names, "table"], stops, starts, strict=True)
+        return [name for name, stop, start in pairs if self.data[stop:start].any()]
+
+    def _trailer(self) -> tuple[int, int, int, int, bytes]:
+        return _TRAILER.unpack(bytes(self.data[-_TRAILER.size :]))
 
     def _entry(self, name: str) -> tuple[np.dtype[Any], int, int, int]:
         try:

@@ -49,6 +49,7 @@ class Segment:
         self.floats: bool = meta["weight_format"] == "float32"
         self.seqs: _Numbers = container["seqs"]
         self.directory = _directory(container, meta["windows"])
+        self.columns = _columns(container)
         self.has_postings: bool = "w0/terms" in container
         self.float_impacts: bool = self.has_postings and container["w0/impacts"].dtype == "<f4"
 
@@ -91,12 +92,6 @@ class Segment:
     def seqs_rising(self) -> _Numbers:
         """The seqs, sorted."""
         return self.seqs[self.by_seq]
-
-    @cached_property
-    def columns(self) -> Mapping[str, npt.NDArray[Any]]:
-        """The columns of declared fields, by their section's name behind `fields/`."""
-        names = [name for name in self.container.names if name.startswith("fields/")]
-        return {name.removeprefix("fields/"): self.container[name] for name in names}
 
     @property
     def ids(self) -> Ids:
@@ -161,6 +156,12 @@ class Segment:
             last = name.rpartition("/")[2]
             if name in _FOLLOWED or last in _FOLLOWED_IN_WINDOW or name.startswith("fields/"):
                 self.container.verify(name)
+
+
+def _columns(container: Container) -> Mapping[str, npt.NDArray[Any]]:
+    """The columns of declared fields, by their sections' names behind `fields/`."""
+    names = [name for name in container.names if name.startswith("fields/")]
+    return {name.removeprefix("fields/"): container[name] for name in names}
 
 
 def _directory(container: Container, windows: list[int]) -> npt.NDArray[np.int64]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -36,22 +35,10 @@ class Union:
         self._rows = np.concatenate([*rows, np.empty(0, np.int64)])
         seqs = [segment.seqs[mine] for segment, mine in zip(self._segments, rows, strict=True)]
         self.seqs: _Numbers = np.concatenate([*seqs, np.empty(0, np.int64)])
-
-    @cached_property
-    def ids(self) -> Ids:
-        """The ids."""
-        return Ids.concatenate(
+        self.ids = Ids.concatenate(
             [segment.ids.take(self._rows[mine]) for segment, mine in self._shares()]
         )
-
-    @cached_property
-    def columns(self) -> Columns:
-        """The columns of declared fields."""
-        taken = [
-            columns.take(self._fields, segment.columns, self._rows[mine])
-            for segment, mine in self._shares()
-        ]
-        return columns.concatenate(self._fields, taken, np.diff(self._starts).tolist())
+        self.columns = self._columns()
 
     def lengths(self) -> _Numbers:
         """How many terms each document has."""
@@ -79,6 +66,13 @@ class Union:
         for segment, mine in shares:
             segment.copy(rows[mine], taken.data, taken.starts[:-1][mine])
         return taken
+
+    def _columns(self) -> Columns:
+        taken = [
+            columns.take(self._fields, segment.columns, self._rows[mine])
+            for segment, mine in self._shares()
+        ]
+        return columns.concatenate(self._fields, taken, np.diff(self._starts).tolist())
 
     def _shares(self) -> Iterator[tuple[Segment, slice]]:
         """Each segment, and its stretch of the documents."""

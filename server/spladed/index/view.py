@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,7 +25,8 @@ __all__ = ["Origin", "Payloads", "View"]
 Payloads = Callable[[Sequence[int]], list[bytes | None]]
 
 
-class Origin(Protocol):
+@dataclass(frozen=True, slots=True)
+class Origin:
     """What every view of a collection shares."""
 
     name: str
