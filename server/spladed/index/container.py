@@ -122,13 +122,13 @@ class Container:
 
     def unclean(self) -> list[str]:
         """The sections, and `table`, before which something else stands than zeros."""
-        starts = [*(self._entries[name][1] for name in self.names), self._trailer()[1]]
-        stops = [
-            _HEAD.size - 4,
-            *(start + self.size(name) for start, name in zip(starts, self.names, strict=False)),
-        ]
-        pairs = zip([*self.names, "table"], stops, starts, strict=True)
-        return [name for name, stop, start in pairs if self.data[stop:start].any()]
+        places = [(name, *self._entries[name][1:3]) for name in self.names]
+        found, stop = [], _HEAD.size - 4
+        for name, start, size in [*places, ("table", self._trailer()[1], 0)]:
+            if self.data[stop:start].any():
+                found.append(name)
+            stop = start + size
+        return found
 
     def _trailer(self) -> tuple[int, int, int, int, bytes]:
         return _TRAILER.unpack(bytes(self.data[-_TRAILER.size :]))
