@@ -295,6 +295,20 @@ def test_an_undeclared_field_comes_with_those_declared(client: Client, filled: s
         client.search(filled, vectors=rows(1), filter=field("colour").exists())
 
 
+def test_of_many_only_what_does_not_fit_is_left_out(client: Client) -> None:
+    client.create_collection("bulk-fields", dimension=V, fields=FIELDS)
+    documents = [
+        Document(f"d-{row}", vector_row=0, fields={"year": "7" if row == 5 else row})
+        for row in range(10)
+    ]
+    done = client.upsert_many("bulk-fields", documents, vectors=rows(1))
+    assert done.upserted == 9
+    (failure,) = done.failures
+    assert (failure.position, failure.error.reason) == (5, "FIELD_TYPE")
+    found = client.search("bulk-fields", vectors=rows(1), filter=year.within(at_least=3, below=7))
+    assert [hit.id for hit in found.hits[0]] == ["d-3", "d-4", "d-6"]
+
+
 def refused(call: Callable[[], object]) -> tuple[str, str]:
     with pytest.raises(grpc.RpcError) as caught:
         call()

@@ -102,7 +102,10 @@ class FilterField:
         at_most: Value | None = None,
         below: Value | None = None,
     ) -> Filter:
-        """Keeps the documents that have one value within all of these bounds."""
+        """Keeps the documents that have one value within all of these bounds.
+
+        Keywords are ordered by their UTF-8 bytes, as Python orders strings.
+        """
         given = {"at_least": at_least, "above": above, "at_most": at_most, "below": below}
         bounds = {
             bound: write_value(value, f"filter.{self.name}")
