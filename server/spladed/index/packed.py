@@ -33,8 +33,7 @@ class Packed:
     @classmethod
     def of_sizes(cls, sizes: _Numbers, *, wide: bool, floats: bool) -> Packed:
         """Rows of these bytes, to be filled."""
-        starts = np.zeros(len(sizes) + 1, np.int64)
-        np.cumsum(sizes, out=starts[1:])
+        starts = _starts_of(sizes)
         return cls(np.zeros(int(starts[-1]), np.uint8), starts, wide, floats)
 
     @classmethod
@@ -42,11 +41,9 @@ class Packed:
         """The rows of all parts, in order; at least one part, all of one kind."""
         if len(parts) == 1:
             return parts[0]
-        starts = [np.zeros(1, np.int64)]
-        for part in parts:
-            starts.append(part.starts[1:] + starts[-1][-1])
+        sizes = np.concatenate([np.diff(part.starts) for part in parts])
         data = np.concatenate([part.data for part in parts])
-        return cls(data, np.concatenate(starts), parts[0].wide, parts[0].floats)
+        return cls(data, _starts_of(sizes), parts[0].wide, parts[0].floats)
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -106,3 +103,9 @@ def _by_type(weights: Weights) -> tuple[Weights, Weights]:
     if weights.dtype == np.uint16:
         return weights, np.empty(0, np.float32)
     return np.empty(0, np.uint16), weights
+
+
+def _starts_of(sizes: _Numbers) -> _Numbers:
+    starts = np.zeros(len(sizes) + 1, np.int64)
+    np.cumsum(sizes, out=starts[1:])
+    return starts
