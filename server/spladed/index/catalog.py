@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from spladed.errors import Corrupt, Exhausted, Internal, Mismatch, SpladedError, Unavailable
+from spladed.index import storage
 from spladed.index.values import CollectionSettings, Field, Scoring
 
-__all__ = ["CATALOG_NAME", "BatchSize", "Catalog", "Connection", "Reading", "SegmentRow"]
+__all__ = ["CATALOG_NAME", "BatchSize", "Catalog", "Connection", "Reading", "SegmentRow", "settle"]
 
 CATALOG_NAME = "catalog.sqlite"
 FORMAT_VERSION = 2
@@ -151,6 +152,17 @@ class Reading:
         """What SQLite itself finds wrong with the file."""
         rows = self._connection.execute("PRAGMA integrity_check").fetchall()
         return [message for (message,) in rows if message != "ok"]
+
+
+def settle(path: Path) -> None:
+    """Make a catalog durable that a process left which was killed while it committed.
+
+    SQLite reads such a commit from its log as if it were durable. It is not, and the next
+    opening removes the files that it replaces.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    if log.exists():
+        storage.sync_file(log)
 
 
 class Catalog:

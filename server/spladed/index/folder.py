@@ -100,9 +100,11 @@ def replace(path: Path, content: bytes) -> None:
 
 def sweep(parent: Path) -> None:
     """Remove what an interrupted `make`, `remove` or `replace` left in this folder."""
-    for name in storage.names(parent):
-        if name.startswith(_UNFINISHED):
-            storage.discard(parent / name)
+    unfinished = [name for name in storage.names(parent) if name.startswith(_UNFINISHED)]
+    if unfinished:  # else the power might give one its old name back, with half of its files
+        storage.sync_folder(parent)
+    for name in unfinished:
+        storage.discard(parent / name)
 
 
 def _check_free(path: Path) -> None:
