@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.internal.decoder import _DecodeVarint32  # type: ignore[attr-defined]
-from google.protobuf.internal.encoder import _VarintBytes  # type: ignore[attr-defined]
+from google.protobuf.internal.decoder import _DecodeVarint32
+from google.protobuf.internal.encoder import _VarintBytes
 
 from spladed.bundle import Bundle
 from spladed.errors import InvalidInput, Mismatch, NotFound, SpladedError
@@ -170,9 +170,9 @@ def _classes() -> dict[str, Any]:
         message = file.message_type.add(name=name)
         for number, field in enumerate(fields, 1):
             label, _, kind = field.partition(":")
-            each = message.field.add(name=label, number=number, type=int(kind or 5), label=1)  # type: ignore[arg-type]
+            each = message.field.add(name=label, number=number, type=int(kind or 5), label=1)
             if label == "postings":
-                each.label, each.type_name = 3, ".ciff.Posting"  # type: ignore[assignment]
+                each.label, each.type_name = 3, ".ciff.Posting"
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return {

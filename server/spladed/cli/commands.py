@@ -7,6 +7,7 @@ import typer
 from spladed.cli.encoding import encode, terms
 from spladed.cli.evaluate import evaluate
 from spladed.cli.exporting import export
+from spladed.cli.loading import load
 from spladed.cli.searching import add, explain, info, search
 from spladed.cli.serve import print_config, serve
 
@@ -25,4 +26,5 @@ app.command("config")(print_config)
 
 index_app = typer.Typer(help="Work on a collection.", no_args_is_help=True, rich_markup_mode=None)
 index_app.command("add")(add)
+index_app.command("load")(load)
 app.add_typer(index_app, name="index")

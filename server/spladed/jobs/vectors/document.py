@@ -3,39 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from spladed.errors import InvalidInput
+from spladed.index.fields import checked_fields
 from spladed.index.values import Document, Field, Value
 
 __all__ = [
     "DOCUMENT_KEYS",
     "checked_text",
     "document_of",
+    "fields_of",
     "identity_of",
     "metadata_text",
-    "value_of",
 ]
 
 DOCUMENT_KEYS = frozenset({"text", "metadata", "fields"})
 
-_KINDS: dict[str, tuple[type, ...]] = {
-    "keyword": (str,),
-    "integer": (int,),
-    "float": (float, int),
-    "boolean": (bool,),
-    "time": (datetime,),
-}
-
 
 def document_of(
-    identity: str, said: Mapping[str, Any], fields: Mapping[str, Field], place: str
+    identity: str, said: Mapping[str, Any], fields: Sequence[Field], place: str
 ) -> Document:
     """The document of {"text", "metadata", "fields"}, each of them optional.
 
-    Raises InvalidInput TEXT, METADATA, FIELD_UNDECLARED or FIELD_TYPE, naming the place.
+    Raises InvalidInput TEXT, METADATA, and FIELD_* as `fields_of` does, naming the place.
     """
     text = said.get("text") or ""
     if not isinstance(text, str):
@@ -47,7 +41,8 @@ def document_of(
     given = said.get("fields") or {}
     if not isinstance(given, dict):
         raise _refused(place, "FIELD_TYPE", "fields", given, "an object of field: value")
-    return Document(identity, text, _written(metadata, place), _fields(given, fields, place))
+    values = fields_of(given, fields, place)
+    return Document(identity, text, _written(metadata, place), values)
 
 
 def identity_of(found: Any, place: str) -> str:
@@ -72,19 +67,20 @@ def metadata_text(text: str | None, place: str) -> str:
     return checked_text(text, place, "metadata", "METADATA")
 
 
-def value_of(field: Field, found: Any, place: str) -> tuple[Value, ...]:
-    """The values of a field: none for null, several only where the field is a list.
+def fields_of(
+    given: Mapping[str, Any], fields: Sequence[Field], place: str
+) -> dict[str, tuple[Value, ...]]:
+    """The values of {field: value or list of values}; null is none.
 
-    Times are datetimes with a zone, or such strings as RFC 3339 has them. Raises
-    InvalidInput FIELD_TYPE.
+    Times are datetimes with a zone, or strings as RFC 3339 has them. Raises InvalidInput
+    FIELD, FIELD_TYPE or FIELD_VALUE as `checked_fields` does.
     """
-    if found is None:
-        return ()
-    if isinstance(found, list):
-        if not field.list:
-            raise _refused(place, "FIELD_TYPE", f"fields.{field.name}", found, f"one {field.type}")
-        return tuple(_one(field, each, place) for each in found)
-    return (_one(field, found, place),)
+    times = {field.name for field in fields if field.type == "time"}
+    values: dict[str, Sequence[Any]] = {}
+    for name, found in given.items():
+        several = found if isinstance(found, list) else [] if found is None else [found]
+        values[name] = list(map(_time, several)) if name in times else several
+    return checked_fields(fields, values, f"{place}: fields")
 
 
 def checked_text(text: str, place: str, name: str, reason: str = "TEXT") -> str:
@@ -109,46 +105,11 @@ def _written(metadata: Mapping[str, Any], place: str) -> str:
     return checked_text(text, place, "metadata", "METADATA")
 
 
-def _fields(
-    given: Mapping[str, Any], declared: Mapping[str, Field], place: str
-) -> dict[str, tuple[Value, ...]]:
-    values = {}
-    for name, found in given.items():
-        if name not in declared:
-            raise InvalidInput(
-                f"{place}: fields.{name} is not declared; the collection has "
-                f"{', '.join(declared) or 'no fields'}",
-                reason="FIELD_UNDECLARED",
-                field=place,
-            )
-        if those := value_of(declared[name], found, place):
-            values[name] = those
-    return values
-
-
-def _one(field: Field, found: Any, place: str) -> Value:
-    if field.type == "time":
-        found = _time(found)
-    # bool is an int to Python; here it is a boolean alone
-    wrong = isinstance(found, bool) and field.type != "boolean"
-    if wrong or not isinstance(found, _KINDS[field.type]):
-        expected = _EXPECTED.get(field.type, field.type)
-        raise _refused(place, "FIELD_TYPE", f"fields.{field.name}", found, expected)
-    return float(found) if field.type == "float" else found
-
-
-_EXPECTED = {"time": 'a time with its zone, like "2026-01-31T12:00:00Z"', "keyword": "a string"}
-
-
 def _time(found: Any) -> Any:
-    """A datetime in UTC, or what was found where it is no time with a zone."""
+    """A datetime, or what was found where it is no such string."""
     if isinstance(found, str):
-        try:
-            found = datetime.fromisoformat(found)
-        except ValueError:
-            return found
-    if isinstance(found, datetime):
-        return found.astimezone(UTC) if found.tzinfo else found.isoformat()
+        with suppress(ValueError):
+            return datetime.fromisoformat(found)
     return found
 
 

@@ -40,7 +40,6 @@ def read(path: Path, options: Options) -> VectorFile:
     """
     check_lines(path)
     dimension = decide_dimension(path, 0, options.dimension)
-    declared = {field.name: field for field in options.fields}
 
     def parse(said: dict[str, Any], place: str) -> Row:
         if "id" not in said:
@@ -48,7 +47,7 @@ def read(path: Path, options: Options) -> VectorFile:
         identity = identity_of(said["id"], place)
         indices, values = _vector(said.get("vector", said), place)
         has_document = not DOCUMENT_KEYS.isdisjoint(said)
-        document = document_of(identity, said, declared, place) if has_document else None
+        document = document_of(identity, said, options.fields, place) if has_document else None
         return Row(identity, indices, values, document)
 
     chunks = chunks_of_lines(path, parse, dimension, options.scale)

@@ -25,7 +25,8 @@ _EXTENSIONS: dict[str, Format] = {
     ".ciff": "ciff",
 }
 _PACKED = (".gz", ".zst")
-_BY_TOKEN = ("anserini", "ciff")
+_BY_TOKEN = ("anserini", "ciff")  # terms
+_BY_NUMBER = ("csr", "npz")  # documents
 _NOTHING = Options()
 
 
@@ -60,10 +61,11 @@ def open_vectors(
     """The file, opened and its header checked; its rows are read as its chunks are taken.
 
     With "auto" the name says the format, and JSON lines with a vocabulary are Anserini's.
-    Raises NotFound FILE, InvalidInput FORMAT, and what the reader of the format raises.
+    Raises NotFound FILE, InvalidInput FORMAT or USAGE, and what the reader of the format raises.
     """
     if format == "auto":
         format = format_of(path, by_token=bool(options.vocabulary))
+    _check_fits(format, options)
     return _module(format).read(path, options)
 
 
@@ -90,6 +92,21 @@ def write_vectors(
     elif format != "jsonl":
         given = {"dimension": dimension}
     return _module(format).write(path, chunks, **given)
+
+
+def _check_fits(format: Format, options: Options) -> None:
+    """Raises InvalidInput USAGE for an option that says what the format says itself."""
+    for option, given, takers in (
+        ("ids", options.ids, _BY_NUMBER),
+        ("vocabulary", options.vocabulary, _BY_TOKEN),
+    ):
+        if given and format not in takers:
+            raise InvalidInput(
+                f"--{option} has no use with the format {format}, only with "
+                f"{' and '.join(takers)}; leave it out",
+                reason="USAGE",
+                field=option,
+            )
 
 
 def _module(format: Format) -> Any:

@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spladed.errors import InvalidInput
-from spladed.index.values import Document, Field
+from spladed.index.values import Document, Field, Value
 from spladed.jobs.vectors.checked import checked, cuts
 from spladed.jobs.vectors.chunk import (
     CHUNK_ROWS,
@@ -36,7 +36,7 @@ from spladed.jobs.vectors.chunk import (
     VectorFile,
     decide_dimension,
 )
-from spladed.jobs.vectors.document import metadata_text, value_of
+from spladed.jobs.vectors.document import fields_of, metadata_text
 from spladed.jobs.vectors.files import foreign, readable, written
 
 __all__ = ["read", "write"]
@@ -223,12 +223,9 @@ class _Reader:
 
     def _fields(
         self, lists: Mapping[str, list[Any]], row: int, first: int
-    ) -> dict[str, tuple[Any, ...]]:
-        place = self._place(first + row)
-        found = {
-            field.name: value_of(field, lists[field.name][row], place) for field in self.fields
-        }
-        return {name: values for name, values in found.items() if values}
+    ) -> dict[str, tuple[Value, ...]]:
+        given = {field.name: lists[field.name][row] for field in self.fields}
+        return fields_of(given, self.fields, self._place(first + row)) if given else {}
 
     def _column(self, column: pa.Array) -> pa.Array:
         """Whole microseconds, since Python has no finer time; dictionaries written out."""
