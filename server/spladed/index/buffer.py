@@ -30,16 +30,11 @@ def merged(
     parts: tuple[Part, ...], settings: CollectionSettings, frozen_through: int
 ) -> tuple[Part, ...]:
     """The same documents, the parts in memory behind `frozen_through` merged so that few
-    remain (see `merge.plan`); those up to it are about to become a segment file."""
+    remain (see `merge`); those up to it are about to become a segment file."""
     loose = in_memory(parts, frozen_through)
     kept = parts[: len(parts) - len(loose)]
-    groups = merge.plan([part.live_count for part in loose])
-    return (*kept, *(_one(loose[start:stop], settings) for start, stop in groups))
-
-
-def _one(parts: list[Part], settings: CollectionSettings) -> Part:
-    """The group as one part: itself if alone and mostly alive, else written anew."""
-    only = parts[0]
-    if len(parts) == 1 and not merge.worth_rewriting(only.segment.documents, only.dead_count):
-        return only
-    return part_of(Union(parts, settings.fields), settings)
+    loose = [part for part in loose if part.live_count]
+    while (group := merge.due([part.sizes for part in loose], smallest=1)) is not None:
+        start, stop = group
+        loose[start:stop] = [part_of(Union(loose[start:stop], settings.fields), settings)]
+    return (*kept, *loose)

@@ -3,11 +3,8 @@
 Only neighbours merge, so that the seqs of segments lie apart: a seq is in one segment, found
 by its bounds, and documents are read in the order of writing segment by segment.
 
-In memory the rule is that of a binary counter: a part at least twice as large as its younger
-neighbour is left alone. So a search visits at most log2(n) + 1 parts, and a document is
-copied at most about log2(n) times. Files go by tiers, each `FAN_IN` times as large as the one
-before, and FAN_IN neighbours of a tier become one of a higher one: a document is written
-once a tier, and a tier has fewer than FAN_IN segments.
+Segments go by tiers, each FAN_IN times as large as the one before, in files and in memory: a
+document is written once a tier, and a tier has fewer than FAN_IN segments.
 """
 
 from __future__ import annotations
@@ -15,30 +12,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-__all__ = ["FAN_IN", "MANY", "due", "plan", "worth_rewriting"]
+__all__ = ["FAN_IN", "MANY", "due", "worth_rewriting"]
 
 # LSM trees' usual ten would save writes and leave up to nine segments a tier to search.
 FAN_IN = 4
 # Segments that large ones keep apart, as loads between flushes make them, are merged from
 # this many on, whatever their tiers: searches visit each.
 MANY = 32
-
-
-def plan(sizes: Sequence[int]) -> list[tuple[int, int]]:
-    """Groups `[start, stop)` of neighbours, in order, that cover every segment once.
-
-    `sizes` are the live documents of each segment, oldest first. After merging, each is at
-    least twice its younger neighbour, and none is empty.
-    """
-    groups: list[tuple[int, int, int]] = []
-    for number, size in enumerate(sizes):
-        start = number
-        while groups and groups[-1][2] < 2 * size:
-            start, _, older = groups.pop()
-            size += older
-        if size:
-            groups.append((start, number + 1, size))
-    return [(start, stop) for start, stop, _ in groups]
 
 
 def worth_rewriting(rows: int, dead: int) -> bool:
@@ -49,7 +29,7 @@ def worth_rewriting(rows: int, dead: int) -> bool:
 def due(sizes: Sequence[tuple[int, int]], smallest: int) -> tuple[int, int] | None:
     """The neighbours `[start, stop)` to merge next, or the one to rewrite; None if none.
 
-    sizes:    (documents, dead ones) of each segment file, oldest first
+    sizes:    (documents, dead ones) of each segment, oldest first
     smallest: live documents up to which a segment is of the lowest tier
     """
     for number, (documents, dead) in enumerate(sizes):

@@ -43,6 +43,11 @@ class Part:
         """How many rows are dead."""
         return self.segment.documents - self.live_count
 
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """(documents, dead ones)."""
+        return self.segment.documents, self.dead_count
+
     def without(self, rows: _Numbers) -> Part:
         """The same segment with these rows dead too."""
         live = self.live.copy()

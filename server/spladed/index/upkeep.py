@@ -231,8 +231,7 @@ class Keeper:
 
     def _group(self) -> tuple[int, int] | None:
         parts = [part for part in self._writer.snapshot.parts if part.segment.name]
-        sizes = [(part.segment.documents, part.dead_count) for part in parts]
-        return merge.due(sizes, self._settings.flush_documents)
+        return merge.due([part.sizes for part in parts], self._settings.flush_documents)
 
     def _flush_due(self) -> bool:
         documents, size = self._writer.buffered
