@@ -45,6 +45,9 @@ def probe(hashes: _Array, rows: _Array, blob: _Array, starts: _Array,
           wanted: _Array, wanted_blob: _Array, wanted_starts: _Array) -> _Array:  # fmt: skip
     """int64 [wanted]: the row of each wanted id, -1 where it is not there.
 
+    Of several rows of one id, as a batch has of a document that was replaced within its group
+    of writes, it is the last one, which is the youngest.
+
     hashes, rows: uint64 rising and uint32 [n]; blob, starts: the ids' bytes by row
     wanted, wanted_blob, wanted_starts: hashes and bytes of the ids looked for
     """
@@ -55,8 +58,7 @@ def probe(hashes: _Array, rows: _Array, blob: _Array, starts: _Array,
             row = np.int64(rows[slot])
             if _same(blob, starts[row], starts[row + 1],
                      wanted_blob, wanted_starts[number], wanted_starts[number + 1]):  # fmt: skip
-                found[number] = row
-                break
+                found[number] = row  # rows of equal hashes rise
             slot += 1
     return found
 
