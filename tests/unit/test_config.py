@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from spladed.client.client import Client
 from spladed.config import load_config
 from spladed.errors import InvalidInput, NotFound
+from spladed.index.upkeep import Upkeep
 
 
 def test_a_flag_beats_the_environment_beats_the_file_beats_the_default(tmp_path: Path) -> None:
@@ -37,6 +39,11 @@ BAD_FILES = {
     "[limits]\nmax_texts = 0": "limits.max_texts is 0; expected at least 1",
     "[limits]\nmax_texts = true": "expected a value of type int",
     "[server]\nlog_level = 'loud'": "debug, info, warning or error",
+    "[index]\nflush_documents = 0": "index.flush_documents is 0; expected at least 1",
+    "[index]\nflush_bytes = -1": "index.flush_bytes is -1; expected at least 1",
+    "[index]\nstall_seconds = 0": "index.stall_seconds is 0.0; expected at least 0.001",
+    "[server]\ndata = 'd'\nbackups = 'd/e'": "server.backups is 'd/e'; expected a folder that is",
+    "[server]\ndata = './d'\nbackups = 'x/../d'": "expected a folder that is not within",
     "[server\n": "is not TOML",
     "server = 3": "expected one of the sections",
 }
@@ -61,3 +68,20 @@ def test_a_wrong_variable_is_named() -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"nowhere\.toml"):
         load_config(tmp_path / "nowhere.toml", environment={})
+
+
+def test_what_it_prints_it_reads_back(tmp_path: Path) -> None:
+    flags = {"index.flush_documents": 7, "server.data": "d", "server.backups": "d-backups"}
+    config = load_config(flags=flags, environment={"SPLADED_INDEX_STALL_SECONDS": "1.5"})
+    assert (config.index.flush_documents, config.index.stall_seconds) == (7, 1.5)
+    file = tmp_path / "spladed.toml"
+    file.write_text(config.to_toml())
+    assert load_config(file, environment={}) == config
+
+
+def test_the_indexs_defaults_are_those_of_the_library() -> None:
+    """But for how long writes wait: a server's callers have deadlines."""
+    config, upkeep = load_config(environment={}).index, Upkeep()
+    assert config.flush_documents == upkeep.flush_documents
+    assert config.flush_bytes == upkeep.flush_bytes
+    assert config.stall_seconds < Client("127.0.0.1:1").timeout_seconds

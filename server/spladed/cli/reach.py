@@ -30,9 +30,10 @@ _START_SECONDS = 300  # large collections are read and checked whole before a se
 
 
 @contextmanager
-def reach(target: str, data: str, timeout_seconds: float) -> Iterator[Client]:
+def reach(target: str, data: str, timeout_seconds: float, *options: str) -> Iterator[Client]:
     """A client of the target, or of a server over `data` that lives as long as this block.
 
+    options: of that server
     Raises InvalidInput when both are given, Unavailable when no server answers.
     """
     if target and data:
@@ -42,7 +43,10 @@ def reach(target: str, data: str, timeout_seconds: float) -> Iterator[Client]:
             field="target",
         )
     if data:
-        with local_server(data) as local, Client(local, timeout_seconds=timeout_seconds) as client:
+        with (
+            local_server(data, *options) as local,
+            Client(local, timeout_seconds=timeout_seconds) as client,
+        ):
             yield client
         return
     address = target or DEFAULT_TARGET

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from spladed.errors import Mismatch, NotFound
 from spladed.index import folder, storage
 from spladed.index.catalog import CATALOG_NAME, Catalog, SegmentRow
 from spladed.index.load import load
+from spladed.index.lock import LOCK_NAME, FolderLock
 
 __all__ = ["BackedUp", "copy", "restore"]
 
@@ -38,7 +39,8 @@ def copy(source: Path, catalog: Catalog, destination: Path) -> BackedUp:
 
 
 def restore(source: Path, path: Path) -> None:
-    """A new folder with the collection of a backup, every byte checked."""
+    """A new folder with the collection of a backup, or of a folder that nobody writes; every
+    byte checked."""
     if not (source / CATALOG_NAME).is_file():
         raise NotFound(f"there is no backup at {source}", reason="COLLECTION")
     if source.resolve() == path.resolve():
@@ -50,7 +52,30 @@ def restore(source: Path, path: Path) -> None:
             storage.copy(source / row.name, aside / row.name)
         _verify(aside)
 
-    folder.make(path, fill)
+    with _at_rest(source):
+        folder.make(path, fill)
+
+
+@contextmanager
+def _at_rest(source: Path) -> Iterator[None]:
+    """Nobody writes the folder while this block runs; one that was never opened has no lock.
+
+    Raises Unavailable FOLDER_HELD, and Mismatch RESTORE where writes stand in SQLite's log
+    alone, which a copy of the catalog would lose.
+    """
+    lock = FolderLock(source) if (source / LOCK_NAME).exists() else None
+    try:
+        log = source / f"{CATALOG_NAME}-wal"
+        if log.exists() and log.stat().st_size:
+            raise Mismatch(
+                f"{source} is no backup: it was not closed by the process that wrote it; open it "
+                "once, or make a backup of it",
+                reason="RESTORE",
+            )
+        yield
+    finally:
+        if lock is not None:
+            lock.release()
 
 
 def _segments(catalog_path: Path) -> Sequence[SegmentRow]:
