@@ -28,6 +28,7 @@ from spladed.index.masks import Masks
 from spladed.index.packed import pack
 from spladed.index.pins import Pins
 from spladed.index.scan import Scan
+from spladed.index.settings import check_settings
 from spladed.index.snapshot import Snapshot
 from spladed.index.stats import stats_of
 from spladed.index.upkeep import Keeper, Upkeep
@@ -145,8 +146,10 @@ class Collection:
     ) -> Self:
         """A new, empty collection in a folder of its own; durable on return.
 
-        Raises AlreadyExists FOLDER_EXISTS, Unavailable FOLDER_NOT_WRITABLE.
+        Raises InvalidInput FIELD_DECLARATION, SCORING; AlreadyExists FOLDER_EXISTS;
+        Unavailable FOLDER_NOT_WRITABLE.
         """
+        check_settings(settings)
         path = Path(path)
         folder.make(path, lambda aside: Catalog.create(aside / CATALOG_NAME, settings))
         return cls._made(path, upkeep)

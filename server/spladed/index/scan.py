@@ -17,6 +17,8 @@ __all__ = ["Page", "Scan"]
 
 # What a message spends on a document beside its contents: tags, lengths, an offset.
 _OVERHEAD_BYTES = 32
+# And on the value of a field: a time is two varints in two messages.
+_VALUE_BYTES = 20
 # Documents read at once: few enough to be small beside a page.
 _CHUNK = 64
 
@@ -102,8 +104,9 @@ class Scan:
         return next(self._entries, None)
 
     def _size(self, view: View, place: Place, document: Document) -> int:
-        values = (value for each in document.fields.values() for value in each)
+        values = [value for each in document.fields.values() for value in each]
         named = (*document.fields, *(value for value in values if isinstance(value, str)))
         contents = (document.id, document.text, document.metadata, *named)
         weights = view.nnz(place) if self._with_vectors else 0
-        return _OVERHEAD_BYTES + 8 * weights + sum(len(each.encode()) for each in contents)
+        fixed = _OVERHEAD_BYTES + _VALUE_BYTES * len(values) + 8 * weights
+        return fixed + sum(len(each.encode()) for each in contents)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from spladed.index.kernels.compiled import array, compiled, inner, types
 
-__all__ = ["among", "any_of_row", "listed", "warm_up", "within"]
+__all__ = ["among", "any_of_row", "listed", "within"]
 
 _Array = npt.NDArray[Any]
 _OUT = array(types.uint64, readonly=False)
@@ -119,17 +119,3 @@ def any_of_row(starts: _Array, values: _Array, out: _Array) -> None:
                 kept = _has_any(values, max(starts[row], 0), min(starts[row + 1], count))
                 bits |= np.uint64(kept) << np.uint64(row - first)
         out[word] = bits
-
-
-def warm_up() -> None:
-    """Run every kernel once for each type, so that no request pays for it."""
-    out = np.zeros(1, np.uint64)
-    for dtype in (np.int64, np.float64):
-        values = np.zeros(1, dtype)
-        within(values, values[0], values[0], out)
-        among(values, values, out)
-    for dtype in (np.uint32, np.uint8):
-        values = np.zeros(1, dtype)
-        within(values, values[0], values[0], out)
-    listed(np.zeros(1, np.uint32), np.zeros(1, np.uint8), out)
-    any_of_row(np.zeros(2, np.int64), out, np.zeros(1, np.uint64))

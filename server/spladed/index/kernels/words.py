@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from spladed.index.kernels.compiled import array, compiled, inner, types
 
-__all__ = ["first_at_least", "merged_order", "same_as_before", "take_runs", "warm_up"]
+__all__ = ["first_at_least", "merged_order", "same_as_before", "take_runs"]
 
 _Array = npt.NDArray[Any]
 _U8, _I64 = array(types.uint8), array(types.int64)
@@ -114,12 +114,3 @@ def first_at_least(text: _Array, starts: _Array, wanted: _Array, wanted_starts: 
                 stop = middle
         found[number] = start
     return found
-
-
-def warm_up() -> None:
-    """Run every kernel once, so that no request pays for it."""
-    text, starts = np.zeros(1, np.uint8), np.array([0, 1], np.int64)
-    order = merged_order(text, starts, starts)
-    same_as_before(text, starts, order)
-    take_runs(text, starts, order, starts, np.zeros(1, np.uint8))
-    first_at_least(text, starts, text, starts)
