@@ -114,6 +114,8 @@ def test_names_say_the_format() -> None:
             format_of(Path(name))
     with pytest.raises(InvalidInput, match="unpack it"):
         format_of(Path("base_full.csr.gz"))
+    with pytest.raises(InvalidInput, match="plain or as"):
+        format_of(Path("index.ciff.zst"))
 
 
 def test_ids_come_from_a_file_beside_the_rows(tmp_path: Path) -> None:

@@ -52,6 +52,12 @@ def format_of(path: Path, *, by_token: bool = False) -> Format:
             reason="FORMAT",
             field=str(path),
         )
+    if format == "ciff" and path.suffix == ".zst":
+        raise InvalidInput(
+            f"{path} is packed with zstd, and ciff is read plain or as .gz; pack it anew",
+            reason="FORMAT",
+            field=str(path),
+        )
     return "anserini" if format == "jsonl" and by_token else format
 
 
