@@ -7,17 +7,25 @@ second it keeps what it likes (`Cut`).
 
 from __future__ import annotations
 
-import os
 import random
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
-from hashlib import blake2b
-from pathlib import Path
 
-from .record import ROOT, Allowed, Committed, Event, Made, Removed, Renamed, Synced, Wrote
+from .record import (
+    ROOT,
+    Allowed,
+    Committed,
+    Event,
+    Made,
+    Removed,
+    Renamed,
+    Synced,
+    Unsettled,
+    Wrote,
+)
 
-__all__ = ["Cut", "Disk", "PowerCut", "Store", "Tree", "cuts_without", "power_cuts"]
+__all__ = ["Cut", "Disk", "Tree"]
 
 
 class Cut(Enum):
@@ -26,6 +34,7 @@ class Cut(Enum):
     DROPPED = "nothing"
     KEPT = "everything"
     NAMES = "names without bytes"
+    INNER = "names in inner folders"
     BYTES = "bytes without names"
     TORN = "some names, and some bytes, behind which come zeros or garbage"
 
@@ -41,10 +50,15 @@ class _Choice:
         self._cut = cut
         self._random = random.Random(repr(seed))
 
-    def keeps_name(self) -> bool:
+    def keeps_name(self, depth: int) -> bool:
         if self._cut is Cut.TORN:
             return self._random.random() < 0.5
-        return self._cut in (Cut.KEPT, Cut.NAMES)
+        return self._cut in (Cut.KEPT, Cut.NAMES) or (self._cut is Cut.INNER and depth > 1)
+
+    def keeps_commit(self) -> bool:
+        if self._cut is Cut.TORN:
+            return self._random.random() < 0.5
+        return self._cut in (Cut.KEPT, Cut.BYTES)
 
     def kept_of(self, written: bytes) -> bytes:
         if self._cut is Cut.TORN:
@@ -61,14 +75,19 @@ class _Choice:
 class _File:
     durable: bytes = b""
     written: list[bytes] = field(default_factory=list)
+    unsettled: bytes | None = None
 
     def content(self, choice: _Choice) -> bytes:
+        if self.unsettled is not None and choice.keeps_commit():
+            return self.unsettled
         if not self.written:
             return self.durable
         return self.durable + choice.kept_of(b"".join(self.written))
 
     def sync(self) -> None:
-        self.durable, self.written = b"".join((self.durable, *self.written)), []
+        settled = b"".join((self.durable, *self.written))
+        self.durable = settled if self.unsettled is None else self.unsettled
+        self.written, self.unsettled = [], None
 
 
 @dataclass(slots=True)
@@ -76,10 +95,10 @@ class _Folder:
     durable: dict[str, int] = field(default_factory=dict)
     changes: list[Made | Renamed | Removed] = field(default_factory=list)
 
-    def names(self, choice: _Choice) -> dict[str, int]:
+    def names(self, choice: _Choice, depth: int) -> dict[str, int]:
         names = dict(self.durable)
         for change in self.changes:
-            if choice.keeps_name():
+            if choice.keeps_name(depth):
                 _change(names, change)
         return names
 
@@ -116,6 +135,8 @@ class Disk:
             self._files[event.node].written.append(event.data)
         elif isinstance(event, Committed):
             self._files[event.node] = _File(event.data)
+        elif isinstance(event, Unsettled):
+            self._files[event.node].unsettled = event.data
         elif isinstance(event, Synced):
             (self._files.get(event.node) or self._folders[event.node]).sync()
         else:
@@ -132,100 +153,10 @@ class Disk:
             self._files[event.node] = _File()
 
     def _below(self, node: int, path: str, choice: _Choice) -> Iterator[tuple[str, bytes | None]]:
-        for name, child in sorted(self._folders[node].names(choice).items()):
+        names = self._folders[node].names(choice, path.count("/"))
+        for name, child in sorted(names.items()):
             if child in self._files:
                 yield path + name, self._files[child].content(choice)
             else:
                 yield path + name, None
                 yield from self._below(child, f"{path}{name}/", choice)
-
-
-def _digest(tree: Tree) -> bytes:
-    """Equal for equal trees."""
-    whole = blake2b(digest_size=16)
-    for path, content in tree.items():
-        whole.update(f"{path}\0{-1 if content is None else len(content)}\0".encode())
-        whole.update(content or b"")
-    return whole.digest()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PowerCut:
-    """What lies on the disk if the power goes after so many events, and what may lie there."""
-
-    events: int
-    cut: Cut
-    tree: Tree
-    allowed: tuple[object, ...]
-
-    def __str__(self) -> str:
-        return f"after {self.events} events, of what was not synced {self.cut.value}"
-
-
-_SURE = (Cut.DROPPED, Cut.KEPT, Cut.NAMES, Cut.BYTES)
-
-
-def power_cuts(events: Sequence[Event], torn: int) -> Iterator[PowerCut]:
-    """Every point at which the power may go, in every way, and torn in so many.
-
-    What is the same as before, and may be, is left out.
-    """
-    seen: set[tuple[bytes, int]] = set()
-    for number, disk, allowed in _replayed(events):
-        cuts = [(cut, 0) for cut in _SURE] + [(Cut.TORN, seed) for seed in range(torn)]
-        for cut, seed in cuts:
-            tree = disk.after(cut, (number, seed))
-            key = _digest(tree), id(allowed)
-            if key not in seen:
-                seen.add(key)
-                yield PowerCut(number, cut, tree, allowed)
-
-
-def cuts_without(events: Sequence[Event], missing: Container[int]) -> Iterator[PowerCut]:
-    """Where the disk differs for want of these events, with nothing unsynced kept, or no bytes."""
-    seen: set[tuple[bytes, int]] = set()
-    less = [Allowed(()) if n in missing else one for n, one in enumerate(events)]
-    pairs = zip(_replayed(events), _replayed(less), strict=True)
-    for (number, disk, allowed), (_, other, _) in pairs:
-        for cut in (Cut.DROPPED, Cut.NAMES):
-            tree = other.after(cut)
-            key = _digest(tree), id(allowed)
-            if key not in seen and tree != disk.after(cut):
-                seen.add(key)
-                yield PowerCut(number, cut, tree, allowed)
-
-
-def _replayed(events: Iterable[Event]) -> Iterator[tuple[int, Disk, tuple[object, ...]]]:
-    disk, allowed = Disk(), ()
-    for number, event in enumerate(events, start=1):
-        disk.apply(event)
-        if isinstance(event, Allowed):
-            allowed = event.states
-        yield number, disk, allowed
-
-
-class Store:
-    """Trees as real folders; what `shared` says never changes is written once and linked."""
-
-    def __init__(self, folder: Path, shared: Iterable[str] = ()) -> None:
-        self._folder = folder
-        self._shared = tuple(shared)
-        self._blobs: dict[bytes, Path] = {}
-
-    def build(self, tree: Tree, target: Path) -> None:
-        """The tree below `target`, which is made."""
-        target.mkdir()
-        for path, content in tree.items():
-            if content is None:
-                (target / path).mkdir()
-            elif content and path.endswith(self._shared):
-                os.link(self._blob(content), target / path)
-            else:
-                (target / path).write_bytes(content)
-
-    def _blob(self, content: bytes) -> Path:
-        name = blake2b(content, digest_size=16).digest()
-        if name not in self._blobs:
-            self._blobs[name] = self._folder / name.hex()
-            self._blobs[name].write_bytes(content)
-        return self._blobs[name]

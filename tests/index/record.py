@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from spladed.index import storage
 
 __all__ = [
     "ROOT", "Allowed", "Committed", "Event", "KillAt", "Made", "Recorder", "Removed", "Renamed",
-    "Synced", "Wrote",
+    "Synced", "Unsettled", "Wrote",
 ]  # fmt: skip
 
 ROOT = 0
@@ -77,6 +77,15 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsettled:
+    """All bytes of a file are these, until the power goes: SQLite was killed while it synced.
+    An fsync of its log makes them durable."""
+
+    node: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Allowed:
     """What may be found after a power cut from here on: one of these, equal to the last one
     acknowledged or to what the write in flight makes of it."""
@@ -84,17 +93,18 @@ class Allowed:
     states: tuple[object, ...]
 
 
-Event = Made | Wrote | Synced | Renamed | Removed | Committed | Allowed
+Event = Made | Wrote | Synced | Renamed | Removed | Committed | Unsettled | Allowed
 
 
 class Killed(BaseException):
     """The process ends here, as far as the disk can tell."""
 
 
-KillAt = Callable[[str, Path], bool]
+# Whether the process ends at this operation on this path, after these events.
+KillAt = Callable[[str, Path, Sequence[Event]], bool]
 
 
-def _never(name: str, path: Path) -> bool:
+def _never(name: str, path: Path, events: Sequence[Event]) -> bool:
     return False
 
 
@@ -116,8 +126,7 @@ class Recorder(storage.Calls):
 
     @contextmanager
     def killing(self, at: KillAt) -> Iterator[None]:
-        """The process ends in this block, before the first change that `at` chooses by its name
-        and path."""
+        """The process ends in this block, before the first change that `at` chooses."""
         self._kill_at = at
         with suppress(Killed):
             yield
@@ -125,10 +134,14 @@ class Recorder(storage.Calls):
         self._dead, self._kill_at = False, _never
 
     def committed(self, path: Path, data: bytes) -> None:
-        """SQLite has committed this."""
+        """SQLite has committed this; or was killed in it, when it had not yet synced its log."""
         if path not in self._nodes:
             self._make(path, is_folder=False)
-        self.events.append(Committed(self._nodes[path], data))
+        self._dead = self._dead or self._kill_at("commit", path, self.events)
+        event = Unsettled if self._dead else Committed
+        self.events.append(event(self._nodes[path], data))
+        if self._dead:
+            raise Killed(f"commit {path}")
 
     def open(self, path: Path, flags: int) -> int:
         if flags & os.O_CREAT:
@@ -156,6 +169,7 @@ class Recorder(storage.Calls):
         super().fsync(descriptor)
         if not path.is_relative_to(self._root):
             return
+        path = path.with_name(path.name.removesuffix("-wal"))
         if path not in self._nodes:  # SQLite made it
             self._make(path, is_folder=False)
             self.events.append(Wrote(self._nodes[path], path.read_bytes()))
@@ -189,7 +203,7 @@ class Recorder(storage.Calls):
         self._remove(path)
 
     def _check_alive(self, name: str, path: Path) -> None:
-        self._dead = self._dead or self._kill_at(name, path)
+        self._dead = self._dead or self._kill_at(name, path, self.events)
         if self._dead:
             raise Killed(f"{name} {path}")
 

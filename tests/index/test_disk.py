@@ -10,7 +10,8 @@ import pytest
 
 from spladed.index import folder, storage
 
-from .disk import Cut, Disk, PowerCut, Store, Tree, cuts_without, power_cuts
+from .cuts import PowerCut, Store, cuts_without, power_cuts
+from .disk import Cut, Disk, Tree
 from .record import Event, Recorder, Synced
 
 MADE: Tree = {"data/made": None, "data/made/a": b"a" * 100}
@@ -29,7 +30,7 @@ def work(root: Path, recorder: Recorder) -> None:
         states.append(after)
 
     with towards({"data": None}):
-        with recorder.killing(at=lambda name, path: (name, path) == ("fsync", root)):
+        with recorder.killing(at=lambda name, path, _: (name, path) == ("fsync", root)):
             folder.ensure(data)
         folder.ensure(data)
     with towards({"data": None, "data/deep": None}):
