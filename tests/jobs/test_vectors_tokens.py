@@ -17,9 +17,10 @@ from google.protobuf.internal.encoder import _VarintBytes
 
 from spladed.bundle import Bundle
 from spladed.errors import InvalidInput, Mismatch, NotFound, SpladedError
-from spladed.jobs.vectors import Options, open_vectors, write_vectors
+from spladed.jobs.vectors import Chunk, Options, open_vectors, write_vectors
 from spladed.jobs.vectors import ciff_wire as wire
 from spladed.jobs.vectors.vocabulary import numbers_of, read_vocabulary
+from spladed.sparse import SparseBatch
 from tests.jobs.vector_files import (
     DIMENSION,
     SCALE,
@@ -232,6 +233,17 @@ def test_an_index_that_protobuf_wrote_is_read(tmp_path: Path) -> None:
         ([1, 3], np.float32([0.01, 0.07]).tolist()),
         ([], []),
     ]
+
+
+def test_vocabularies_beyond_16_bits_are_read(tmp_path: Path) -> None:
+    vocabulary = tmp_path / "large.txt"
+    tokens = [f"t{number}" for number in range(119_547)]
+    vocabulary.write_text("\n".join(tokens))
+    rows = [((1, 65_537, 119_546), (1.0, 2.0, 3.0)), ((65_536,), (4.0,))]
+    batch = SparseBatch.from_rows(len(tokens), rows)
+    path = tmp_path / "x.ciff"
+    write_vectors(path, [Chunk(["a", "b"], batch)], dimension=len(tokens), vocabulary=tokens)
+    same_rows(read_whole(path, vocabulary=str(vocabulary), scale=SCALE).vectors, batch)
 
 
 @pytest.mark.parametrize("packed", [False, True])

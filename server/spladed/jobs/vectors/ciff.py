@@ -211,7 +211,7 @@ class _Index:
     def _window(
         self, ids: list[str], records: npt.NDArray[np.uint64], first: int, dimension: int
     ) -> Iterator[Chunk]:
-        records.sort()
+        records = _by_document(records, dimension)
         indptr = np.zeros(len(ids) + 1, np.int64)
         rows = (records >> np.uint64(48)).astype(np.int64)
         np.cumsum(np.bincount(rows, minlength=len(ids)), out=indptr[1:])
@@ -225,6 +225,17 @@ class _Index:
                 scale=self.options.scale,
             )  # fmt: skip
             yield Chunk(ids[start:stop], vectors, first=first + start)
+
+
+def _by_document(records: npt.NDArray[np.uint64], dimension: int) -> npt.NDArray[np.uint64]:
+    """The records of a window, by document, then term."""
+    if dimension > 1 << 16:
+        return np.sort(records)
+    # numpy sorts 16 bits by radix: twice take half the time of sorting the whole numbers
+    terms = (records >> np.uint64(24)).astype(np.uint16)
+    records = records[np.argsort(terms, kind="stable")]
+    documents = (records >> np.uint64(48)).astype(np.uint16)
+    return records[np.argsort(documents, kind="stable")]
 
 
 @contextmanager
