@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from spladed.declared import Field, FieldType, Formula, Scoring, Value
 from spladed.errors import SpladedError
-from spladed.rpc.field_values import Value
 from spladed.sparse import SparseBatch
 
 __all__ = [
@@ -38,8 +38,6 @@ __all__ = [
 
 Kind = Literal["query", "document"]
 WeightFormat = Literal["fixed16", "float32"]
-FieldType = Literal["keyword", "integer", "float", "boolean", "time"]
-Formula = Literal["dot", "cosine", "saturation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,30 +58,6 @@ class TokenizedText:
     ids: Sequence[int]
     tokens: Sequence[str]
     truncated: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A field that filters may use; only a `list` field takes several values a document."""
-
-    name: str
-    type: FieldType
-    list: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Scoring:
-    """How a score is made of weights: a sum over the terms that query and document share.
-
-    dot:        of query weight times document weight
-    cosine:     the same, of rows scaled to length 1
-    saturation: the same, of weights raised to the power of their side; the powers are above 0
-                and travel as float32
-    """
-
-    formula: Formula = "dot"
-    query_power: float = 1.0
-    document_power: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Literal, get_args
 
+from spladed.declared import Field, FieldType, Formula, Scoring, Value
 from spladed.errors import InvalidInput
 from spladed.sparse import SparseBatch
 
@@ -29,38 +29,10 @@ __all__ = [
 ]
 
 WeightFormat = Literal["fixed16", "float32"]
-FieldType = Literal["keyword", "integer", "float", "boolean", "time"]
-Formula = Literal["dot", "cosine", "saturation"]
-# Of a declared field; a time is aware, UTC, in whole microseconds.
-Value = str | int | float | bool | datetime
 
 # Inverting a segment counts with one int64 a term: 128 MiB at this bound. The largest
 # vocabulary in use (XLM-R) has 250,002 terms.
 MAX_DIMENSION = 1 << 24
-
-
-@dataclass(frozen=True, slots=True)
-class Scoring:
-    """How a score is made of weights: the sum over shared terms of query impact times
-    document impact.
-
-    dot:        an impact is the weight
-    cosine:     the weight over the length of its row (Euclidean norm)
-    saturation: the weight to the power of its side, above 0
-    """
-
-    formula: Formula = "dot"
-    query_power: float = 1.0
-    document_power: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A field that filters may use; a `list` field may have several values a document."""
-
-    name: str
-    type: FieldType
-    list: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +53,7 @@ class CollectionSettings:
     bundle: str = ""
     weight_format: WeightFormat = "fixed16"
     store_text: bool = True
-    scoring: Scoring = Scoring()
+    scoring: Scoring = field(default_factory=Scoring)
     fields: tuple[Field, ...] = ()
 
     def __post_init__(self) -> None:

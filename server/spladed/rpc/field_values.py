@@ -6,13 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from spladed.declared import Value
 from spladed.errors import InvalidInput
 from spladed.v1 import index_pb2 as pb
 
-__all__ = ["Value", "read_value", "write_value"]
-
-# A time is aware, UTC, in whole microseconds.
-Value = str | int | float | bool | datetime
+__all__ = ["read_value", "write_value"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The years 1 to 9999, as google.protobuf.Timestamp defines its range.
