@@ -1,63 +1,90 @@
 """Which documents score highest for this sparse query, and what did each term add?
 
-In: `SparseBatch` rows with ids, text and metadata that nobody here reads. Out: hits, stored
-rows, explanations. Knows no model and no wire: a query is numbers, an error is of
-`spladed.errors`.
+In: `SparseBatch` rows with ids, texts and fields. Out: hits, stored rows, explanations. Knows
+no model and no wire: a query is numbers, an error is of `spladed.errors`.
 
-    values       what goes in and comes out, frozen
-    check        which documents, ids and k are refused
-    grid         a weight as it is stored (pure)
-    rows         stored rows, CSR
-    kernels      the loops, compiled; the only import of numba
-    segment      rows that never change, forward and inverted
-    merge        which segments become one (pure)
-    snapshot     what a reader sees: segments and which of their rows are dead
-    search       the k best of a snapshot
-    explain      the terms of one score
-    view         what one read sees
-    filter       which ids are kept (pure)
-    scan         one pass in the order of writing
-    reached      who waits for which generation
-    blob         a batch of rows as bytes
+    the face     collection, collections (a data folder), aliases, view (what one read sees),
+                 scan, values (what goes in and comes out), check and settings (what is refused)
+    numbers      grid (a weight as it is stored), rows and packed, scoring, explain
+    fields       fields, columns, words, filter (the language), mask and masks, bits
+    segments     container (named arrays as bytes), build (documents -> sections), batch and
+                 union (where documents come from), segment (sections -> documents), bounds, ids
+    search       snapshot, search, plan
+    kernels/     the loops, compiled; one import of numba
+    writes       draft (pure), commit (SQL), writer (one group after another), payload, reached
     catalog      the durable truth; the only import of sqlite3
-    load         the snapshot that the catalog holds
-    commit       what one write changes, and the SQL of it
-    lock         one process a folder
-    folder       folders that appear and vanish whole
-    aliases      second names of collections
-    collection   the room's face: data, fsync, publish
-    collections  a data folder of many
+    upkeep       buffer, merge (pure), upkeep, builder and child (the process that builds),
+                 files, pins, loader (bulk)
+    reading      load (what a folder holds), follower (beside its writer)
+    files        storage (the one module of file operations), folder, lock, backup
+    operating    verify and what it is made of, describe, offline, stats
 
-A write is one list of arrows: rows -> next snapshot in memory -> SQLite commit (fsync) ->
-publish. A reader takes the published snapshot by reference, and waits for no one.
+A write is one list of arrows: rows -> draft of the next snapshot -> SQLite commit (fsync) ->
+publish. A flush or merge is another: segment file -> fsync -> rename -> fsync of the folder ->
+SQLite commit -> publish -> old files away. A reader takes the published snapshot by reference,
+and waits for no one.
 
-On disk, format 1
+On disk, format 2
 =================
-One folder a collection, named like it, with `catalog.sqlite` and `LOCK`. The database has
-application_id "SPLD", user_version 1, journal_mode WAL, synchronous FULL.
+One folder a collection, named like it: `catalog.sqlite`, `LOCK`, and segment files. The
+database has application_id "SPLD", user_version 2, journal_mode WAL, synchronous FULL.
 
     table        columns                               invariants
-    collection   settings JSON, generation, next_seq   one row; generation rises by 1 a write;
-                                                       next_seq only rises: no seq is used twice
-    documents    seq, id, text, metadata               one row a live document; id unique
-    batches      first_seq, rows, live, bundle_id      rows are those in its vectors, live those
-                                                       of them in documents; live > 0, and
-                                                       live * 2 >= rows (else rewritten, in the
-                                                       same transaction as the write)
-    vectors      first_seq, sha256, rows               one blob a batch; all seqs from first_seq
-                                                       to below the next batch's first_seq
+    collection   settings JSON, generation, layout,    one row; generation rises by 1 a write,
+                 next_seq                              layout with each flush, merge or load; a
+                                                       seq below next_seq is never given again
+    segments     first_seq, last_seq, name,            the segment files; their seqs lie apart.
+                 documents, fingerprint                fingerprint: the checksum of the file's
+                                                       table, which follows from every byte
+    batches      first_seq, last_seq, data             documents that no segment file has yet: a
+                                                       container a commit, without postings
+    deletes      generation, purged, data              sets of seqs: who is in one is dead,
+                                                       wherever its row still lies. data is a
+                                                       container of one section; purged once the
+                                                       payloads are gone
+    documents    seq, payload                          text and metadata, where there are any
+                                                       (see payload.py)
+    bundles      first_seq, bundle_id                  which bundle encoded the documents from
+                                                       this seq to the next entry's
 
-A blob, little endian, lengths from its header: 4 bytes "SPB1", 4 bytes zero, int64 rows,
-int64 nnz, int64 seqs[rows] (rising), int64 indptr[rows + 1], int32 indices[nnz], then
-weights[nnz], uint16 in steps of 1/4096 (fixed16) or float32. Every blob's sha256 is checked
-when the collection is opened; text and metadata have only SQLite's own checks.
+A document lives if a segment or batch has its seq and no set of deletes does. A merge leaves
+dead rows behind and touches no document, so that nothing can come back.
+
+A segment file is a container (see container.py for its bytes), and is never changed. n
+documents, in windows w0, w1, ... of at most 65,536 documents and fewer than 2^29 weights. Terms
+are u2 up to a dimension of 65,536, else u4; weights u2, in steps of 1/4096, or f4.
+
+    section          type    length     what, and what holds
+    meta             u1                 JSON: dimension, weight_format, scoring, fields, weights,
+                                        windows (the documents of each)
+    seqs             i8      n          by row
+    by_seq           u4      n          the rows by rising seq
+    ids              u1                 UTF-8, by row, end to end
+    id_starts        i8      n + 1      where each starts
+    id_hashes        u8      n          xxh3_64 of the ids, rising; an id is in a segment once
+    id_rows          u4      n          the row of each hash
+    fields/...                          columns of declared fields (see columns.py)
+    w0/rows          u1                 packed rows (see kernels/build.py): terms rising,
+                                        weights above 0, as they were stored, for ever
+    w0/row_starts    u4      docs + 1   bytes from the start of w0/rows
+    w0/terms         u2, u4  T          the terms that occur in the window, rising
+    w0/starts        u4      T + 1      where the postings of each start
+    w0/docs          u2      weights    documents of the window, rising within a term
+    w0/impacts       u2, f4  weights    what each weight is worth in a score (see scoring.py):
+                                        itself for dot, else float32
+    frequent, w0/...                    bounds, in segments from 131,072 documents on (see
+                                        bounds.py)
+
+Rows are in the order of their three heaviest terms, so that neighbours are alike and bounds are
+tight; equal scores rank by seq all the same. Batches, and segments in memory, are containers of
+the same sections in the order of seqs. What kernels follow as an address (starts, seqs, terms)
+is checked when a file is opened, the rest when it is merged, backed up, or by `verify`.
 
 Beside the collections lies `ALIASES`, replaced whole with every change (built aside, fsync,
 rename, fsync of the folder): JSON {"format": 1, "aliases": {alias: collection}, "sha256": of
 the aliases as JSON with sorted keys}. An alias is no collection's name, and points at one.
 
-This is the first format. It is replaced by segment files, and is not migrated: a catalog of
-any other version, and a file that is no catalog, is refused by name.
+Formats are not migrated: a catalog or a file of another version is refused by name.
 """
 
 from spladed.index.collection import Collection
