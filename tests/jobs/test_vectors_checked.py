@@ -58,6 +58,12 @@ def test_a_bad_row_is_named(indices: Any, values: Any, reason: str, words: str) 
     assert caught.value.reason == reason
 
 
+@pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "i8"])
+def test_negative_terms_of_any_width_are_refused(dtype: str) -> None:
+    with pytest.raises(InvalidInput, match="row 0 has term -1"):
+        rows(np.array([-1, 1, 2, 3], dtype), [1.0] * 4, dimension=1 << 24)
+
+
 def test_no_rows_and_rows_of_nothing() -> None:
     empty = np.empty(0)
     assert len(rows(empty.astype(int), empty, indptr=[0])) == 0

@@ -35,6 +35,8 @@ def checked(
     Raises InvalidInput VECTOR_INDEX_RANGE, VECTOR_INDEX_ORDER (a term twice in a row) or
     VECTOR_WEIGHT (negative, not finite, above MAX_WEIGHT), naming the place of the row.
     """
+    if indices.dtype.itemsize < 4:  # as unsigned numbers of 16 bits -1 is no large term
+        indices = indices.astype(np.int32)
     _check_range(dimension, indptr, indices, place)
     batch = SparseBatch(
         dimension, indptr, indices.astype(np.int32, copy=False), _weights(values, scale)

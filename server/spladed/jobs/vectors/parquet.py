@@ -11,6 +11,8 @@ Keys of the schema's metadata: `dimension`, and where they are known `space_id` 
 `bundle_id`. A field is string, integer, double, boolean or a timestamp with a time zone, or
 a list of them; other columns are passed over. Vectors go from Arrow's offsets to CSR
 without a loop over rows.
+
+Long, since only one file may import pyarrow.
 """
 
 from __future__ import annotations
