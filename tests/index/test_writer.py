@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from spladed.errors import Exhausted, SpladedError, Unavailable
-from spladed.index import Collection, Document, commit, writer
+from spladed.index import Collection, Document, commit, line, writer
 from spladed.index.commit import Change
 from spladed.index.filter import Ids
 
@@ -71,7 +71,7 @@ def test_all_who_wait_share_one_transaction(tmp_path: Path) -> None:
 def test_a_group_ends_where_it_has_enough_documents(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "_GROUP_DOCUMENTS", 4)
+    monkeypatch.setattr(line, "_GROUP_DOCUMENTS", 4)
     many = batch(100, *[{1: 1.0}] * 6)
     with collection(tmp_path) as c, counted_commits(c) as commits:
         calls = [*upserts(c, "ab"), lambda: c.upsert(documents(*"nopqrs"), many)]

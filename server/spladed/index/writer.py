@@ -1,14 +1,9 @@
-"""Writes, one group after another: draft -> SQLite commit (fsync) -> publish.
-
-Whoever finds nobody committing commits for all who wait: so that as many callers as there
-are share one fsync, and nobody waits for a clock.
-"""
+"""Writes, one group after another: draft -> SQLite commit (fsync) -> publish."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import contextmanager
 
 import numpy as np
@@ -19,6 +14,7 @@ from spladed.index import buffer, commit
 from spladed.index.catalog import Catalog, SegmentRow
 from spladed.index.commit import Change, Exchange, Stored
 from spladed.index.draft import Draft, Write, draft, draft_of_rows
+from spladed.index.line import Line, Result
 from spladed.index.reached import Reached
 from spladed.index.segment import Segment
 from spladed.index.snapshot import Part, Snapshot
@@ -26,17 +22,6 @@ from spladed.index.snapshot import Part, Snapshot
 __all__ = ["Writer"]
 
 _Rows = npt.NDArray[np.int64]
-
-# Documents that one commit takes of those who wait: some 10 MB of rows.
-_GROUP_DOCUMENTS = 16_384
-
-
-class _Waiting:
-    """A write in line, and what became of it."""
-
-    def __init__(self, write: Write) -> None:
-        self.write = write
-        self.outcome: Future[tuple[int, int]] = Future()
 
 
 class Writer:
@@ -50,9 +35,8 @@ class Writer:
     def __init__(self, catalog: Catalog, snapshot: Snapshot, name: str) -> None:
         self._catalog = catalog
         self._name = name
-        self._line: list[_Waiting] = []
-        self._line_lock = threading.Lock()
         self._committing = threading.RLock()
+        self._line = Line(self._committing, self._commit_group)
         self._closed = False
         self._frozen_through = -1
         self.snapshot = snapshot
@@ -71,13 +55,7 @@ class Writer:
 
     def submit(self, write: Write) -> tuple[int, int]:
         """(how many documents died by it, generation), durable and visible."""
-        waiting = _Waiting(write)
-        with self._line_lock:
-            self._line.append(waiting)
-        with self._committing:
-            while not waiting.outcome.done():
-                self._commit_group(self._next_group())
-        return waiting.outcome.result()
+        return self._line.submit(write)
 
     def delete_rows(self, choose: Callable[[Snapshot], Sequence[_Rows]]) -> tuple[int, int]:
         """Delete the live rows that `choose` names for each part; returns as `submit`."""
@@ -149,33 +127,15 @@ class Writer:
             self._batches = [one for one in self._batches if one.last_seq > through_seq]
             self._count_buffered()
 
-    def _next_group(self) -> list[_Waiting]:
-        with self._line_lock:
-            count = documents = 0
-            for waiting in self._line:
-                documents += len(waiting.write.names)
-                if count and documents > _GROUP_DOCUMENTS:
-                    break
-                count += 1
-            group, self._line = self._line[:count], self._line[count:]
-        return group
-
-    def _commit_group(self, group: list[_Waiting]) -> None:
-        """Every one of the group gets its answer, once."""
-        try:
-            self._check_open()
-            drafted = draft(
-                self.snapshot, [waiting.write for waiting in group], self._catalog.settings,
-                next_seq=self.next_seq, last_bundle=self._last_bundle,
-                frozen_through=self._frozen_through,
-            )  # fmt: skip
-            self._commit(drafted)
-        except BaseException as error:
-            for waiting in group:
-                waiting.outcome.set_exception(error)
-            return
-        for waiting, result in zip(group, drafted.results, strict=True):
-            waiting.outcome.set_result(result)
+    def _commit_group(self, writes: Sequence[Write]) -> Sequence[Result]:
+        self._check_open()
+        drafted = draft(
+            self.snapshot, writes, self._catalog.settings,
+            next_seq=self.next_seq, last_bundle=self._last_bundle,
+            frozen_through=self._frozen_through,
+        )  # fmt: skip
+        self._commit(drafted)
+        return drafted.results
 
     def _commit(self, drafted: Draft) -> None:
         """Data, fsync, publish. Everything that can fail has happened before the commit."""
