@@ -9,12 +9,14 @@ from __future__ import annotations
 from importlib import import_module, metadata
 from typing import TYPE_CHECKING
 
+from spladed.declared import Field, Scoring
 from spladed.errors import SpladedError
 from spladed.sparse import SparseBatch
 
 if TYPE_CHECKING:
     from spladed.client.aio import AsyncClient
     from spladed.client.client import Client
+    from spladed.client.filters import field, ids
     from spladed.client.values import Document
     from spladed.encoder.encoder import Encoder
     from spladed.index.collection import Collection
@@ -25,9 +27,13 @@ __all__ = [
     "Collection",
     "Document",
     "Encoder",
+    "Field",
+    "Scoring",
     "SparseBatch",
     "SpladedError",
     "__version__",
+    "field",
+    "ids",
 ]
 
 __version__ = metadata.version("spladed")
@@ -36,6 +42,8 @@ _LAZY = {
     "AsyncClient": ("spladed.client.aio", ""),
     "Client": ("spladed.client.client", ""),
     "Document": ("spladed.client.values", ""),
+    "field": ("spladed.client.filters", ""),
+    "ids": ("spladed.client.filters", ""),
     "Encoder": ("spladed.encoder.encoder", "encoder,cpu"),
     "Collection": ("spladed.index.collection", "index"),
 }

@@ -24,9 +24,13 @@ def test_the_public_names_are_these() -> None:
         "Collection",
         "Document",
         "Encoder",
+        "Field",
+        "Scoring",
         "SparseBatch",
         "SpladedError",
         "__version__",
+        "field",
+        "ids",
     ]
     assert spladed.Client.__module__ == "spladed.client.client"
 

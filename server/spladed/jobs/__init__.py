@@ -1,4 +1,4 @@
-"""How good are these rows on judged questions? Files in, files out.
+"""Files in, files out: how good are these rows on judged questions, and vectors as files.
 
 In: a folder with a corpus, queries and judgements. Out: an `Evaluation` (measures, sizes,
 speed), runs in TREC's format, per-query lines, and whether two runs really differ.
@@ -13,6 +13,7 @@ speed), runs in TREC's format, per-query lines, and whether two runs really diff
     trec        runs as files, out and in
     paired      do two systems differ? (pure)
     evaluate    the room's face
+    vectors     sparse vectors in six file formats, in and out
 
 It may import the encoder, the index and the foundation. It must not know the wire, the
 client, the command line, or how anything is printed.

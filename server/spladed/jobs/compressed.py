@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
@@ -55,7 +56,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
             reason="ENCODING",
             field=f"{path}:{number}",
         ) from error
-    except (zstandard.ZstdError, gzip.BadGzipFile, EOFError) as error:
+    except (zstandard.ZstdError, gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise InvalidInput(
             f"{path} cannot be unpacked after line {number}: {error}; copy the file again",
             reason="COMPRESSION",
