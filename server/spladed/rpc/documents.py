@@ -67,13 +67,13 @@ def _write_json(document: pb.Document) -> str:
 
 def write_collection(collection: Collection) -> pb.Collection:
     """A collection as replies describe it."""
-    stats = collection.stats()
-    return pb.Collection(
-        name=collection.name,
-        settings=write_settings(collection.settings),
-        documents=stats.documents,
-        generation=stats.generation,
-    )
+    with collection.snapshot() as view:
+        return pb.Collection(
+            name=collection.name,
+            settings=write_settings(collection.settings),
+            documents=len(view),
+            generation=view.generation,
+        )
 
 
 def wants_documents(wanted: pb.Projection) -> bool:

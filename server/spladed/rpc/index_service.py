@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any
 
 from spladed.config import Limits
 from spladed.errors import InvalidInput
+from spladed.index.collection import Collection
 from spladed.index.collections import Collections
 from spladed.index.filter import named_ids
 from spladed.index.settings import check_settings
-from spladed.index.values import CollectionSettings
+from spladed.index.values import CollectionSettings, Explanation, Found
 from spladed.rpc.checks import check_count, check_dimension, check_search_built
 from spladed.rpc.documents import (
     read_documents,
@@ -32,6 +33,7 @@ from spladed.rpc.scan import pages
 from spladed.rpc.settings import read_fields, read_scoring, read_weight_format
 from spladed.rpc.threads import Threads
 from spladed.rpc.wire import view
+from spladed.sparse import SparseBatch
 from spladed.v1 import index_pb2 as pb
 
 __all__ = ["IndexService"]
@@ -181,8 +183,7 @@ class IndexService:
         query = await self._rows.explained(collection, request)
         await wait_for_generation(collection, request.min_generation)
         ids = list(request.ids)
-        explanations = await self._threads.read(partial(collection.explain, query, ids))
-        found = await self._threads.read(partial(collection.get, ids, with_documents=True))
+        explanations, found = await self._threads.read(partial(_explained, collection, query, ids))
         texts = {document.id: document.text for document in found.documents}
         knows_words = bool(collection.settings.space_id)
         encoding = self._rows.encoding(collection, request.options) if knows_words else None
@@ -231,3 +232,11 @@ class IndexService:
                 f"k is {k}, more than max_hits {self._limits.max_hits}", reason="K", field="k"
             )
         return k or _DEFAULT_K
+
+
+def _explained(
+    collection: Collection, query: SparseBatch, ids: Sequence[str]
+) -> tuple[list[Explanation], Found]:
+    """The explanations, and the documents of that same generation."""
+    with collection.snapshot() as seen:
+        return seen.explain(query, ids), seen.get(ids)
