@@ -173,6 +173,6 @@ def _buffered(parts: Sequence[Part]) -> Buffered:
 
 def _bundles(reading: Reading) -> list[Encoded]:
     entries = reading.bundles()
-    ends = [*(first for first, _ in entries[1:]), reading.next_seq]
+    ends = [*(first for first, _ in entries), reading.next_seq][1:]
     pairs = zip(entries, ends, strict=True)
     return [Encoded(first, end - 1, bundle_id) for (first, bundle_id), end in pairs]
