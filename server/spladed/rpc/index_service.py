@@ -13,7 +13,6 @@ from spladed.errors import InvalidInput
 from spladed.index.collection import Collection
 from spladed.index.collections import Collections
 from spladed.index.filter import named_ids
-from spladed.index.settings import check_settings
 from spladed.index.values import CollectionSettings, Explanation, Found
 from spladed.rpc.checks import check_count, check_dimension, check_search_built
 from spladed.rpc.documents import (
@@ -214,7 +213,7 @@ class IndexService:
             space, bundle = encoding.manifest.space_id, encoding.name
             dimension = encoding.manifest.model.vocabulary_size
             check_dimension(settings.dimension, dimension, bundle)
-        made = CollectionSettings(
+        return CollectionSettings(
             dimension=dimension,
             space_id=space,
             bundle=bundle,
@@ -223,8 +222,6 @@ class IndexService:
             scoring=read_scoring(settings),
             fields=read_fields(settings),
         )
-        check_settings(made)
-        return made
 
     def _check_k(self, k: int) -> int:
         if k > self._limits.max_hits:
