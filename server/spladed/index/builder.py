@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -112,21 +113,18 @@ class Child:
             process.kill()
             process.wait()
         with self._one_job:  # whoever waits for an answer has seen the end
-            if process is not None and process.stdin and process.stdout:
-                process.stdin.close()
-                process.stdout.close()
+            if process is not None:
+                _end(process)
 
     def _started(self) -> subprocess.Popen[str]:
         with self._starting:
             if self._closed:
                 raise Unavailable("the collection is closed", reason="CLOSED")
-            if self._process is None or self._process.poll() is not None:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "spladed.index.child"],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                )
+            if self._process is not None and self._process.poll() is not None:
+                _end(self._process)
+                self._process = None
+            if self._process is None:
+                self._process = _start()
             return self._process
 
     def _ask(self, process: subprocess.Popen[str], job: str) -> dict[str, Any]:
@@ -138,8 +136,27 @@ class Child:
         except OSError:
             line = ""
         if not line:
-            code = process.wait()
             self._process = None
+            code = _end(process)
             message = f"the process that builds segments ended with {code}; the build is repeated"
             raise (Unavailable if self._closed else Internal)(message, reason="BUILDER")
         return json.loads(line)
+
+
+def _start() -> subprocess.Popen[str]:
+    command = [sys.executable, "-P", "-m", "spladed.index.child"]
+    try:
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    except OSError as error:
+        message = f"no process could be started that builds segments: {error}; it is repeated"
+        raise Unavailable(message, reason="BUILDER") from error
+
+
+def _end(process: subprocess.Popen[str]) -> int:
+    """The exit code of a process that has ended; its pipes are given back."""
+    code = process.wait()
+    for pipe in (process.stdin, process.stdout):
+        with suppress(OSError):  # what it was not told, nobody needs to tell it
+            if pipe is not None:
+                pipe.close()
+    return code

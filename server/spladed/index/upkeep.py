@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from spladed.errors import Exhausted, InvalidInput, SpladedError
+from spladed.errors import Exhausted, Internal, InvalidInput, SpladedError
 from spladed.index import commit, files, merge
 from spladed.index.builder import Builder, Child, Here
 from spladed.index.catalog import Catalog
@@ -75,6 +75,7 @@ class Keeper:
         self._closed = False
         self._failure: SpladedError | None = None
         self._flushing, self._merging = threading.Lock(), threading.Lock()
+        self._may_merge = True
         self._keeping = threading.Lock()
         self._keepers = 0
         self._unwanted: list[Path] = []
@@ -151,7 +152,11 @@ class Keeper:
     def no_merge(self) -> Iterator[None]:
         """No segments are merged while this block runs."""
         with self._merging:
-            yield
+            self._may_merge = False
+            try:
+                yield
+            finally:
+                self._may_merge = True
 
     def compact(self) -> None:
         """Flush, then make one segment of all, without the dead."""
@@ -238,7 +243,7 @@ class Keeper:
         return documents >= self._settings.flush_documents or size >= self._settings.flush_bytes
 
     def _merge_due(self) -> bool:
-        return self._group() is not None
+        return self._may_merge and self._group() is not None
 
     def _is_behind(self) -> bool:
         documents, size = self._writer.buffered
@@ -272,11 +277,21 @@ class Keeper:
         try:
             work()
         except SpladedError as error:
-            if self._closed:
-                return False
-            _LOG.error("upkeep of %s failed: %s", self._folder.name, error.message)
-            with self._changed:
-                self._failure = error
-                self._changed.notify_all()
-            return False
-        return True
+            self._fail(error)
+        except Exception as error:
+            if not self._settings.background:
+                raise
+            # The thread goes on: without it writes would wait for nobody.
+            _LOG.exception("upkeep of %s failed", self._folder.name)
+            self._fail(Internal(f"upkeep failed: {error!r}; this is a bug", reason="BUG"))
+        else:
+            return True
+        return False
+
+    def _fail(self, failure: SpladedError) -> None:
+        if self._closed:
+            return
+        _LOG.error("upkeep of %s failed: %s", self._folder.name, failure.message)
+        with self._changed:
+            self._failure = failure
+            self._changed.notify_all()
