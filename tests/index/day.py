@@ -6,18 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import reduce
 from pathlib import Path
 from unittest.mock import patch
 
-from spladed.index import Collection, CollectionSettings, Document, storage
+from spladed.index import Collection, CollectionSettings, storage
 from spladed.index.catalog import Catalog, Connection
-from spladed.index.filter import Ids
 
-from .oracle import batch
 from .record import Event, KillAt, Recorder, Synced
 from .state import Index, State
-from .stored import Content
 from .writes import DIMENSION, Write, applied, perform, write_of
 
 __all__ = ["STEPS", "Step", "record"]
@@ -60,37 +56,9 @@ def _write(name: str, *numbers: int) -> list[Step]:
 
 def _one_write(name: str, write: Write) -> Step:
     return Step(
-        f"{'delete from' if write.is_delete else 'upsert into'} {name}",
+        f"{write.how}: {name}",
         lambda index: perform(index.all.get(name), write),
         lambda state: [state.with_collection(name, applied(state.collections[name], write))],
-    )
-
-
-def _load(name: str, *numbers: int) -> Step:
-    writes = [write for number in numbers if not (write := write_of(0, number)).is_delete]
-
-    def act(index: Index) -> None:
-        with index.all.get(name).load() as load:
-            for write in writes:
-                documents = [Document(id, write.text) for id in write.ids]
-                load.add(write.ids, batch(DIMENSION, *write.rows), documents)
-
-    def after(state: State) -> Content:
-        return reduce(applied, writes, state.collections[name])
-
-    return Step(f"load into {name}", act, lambda state: [state.with_collection(name, after(state))])
-
-
-def _delete_kept(name: str, ids: Sequence[str]) -> Step:
-    """Delete by a filter."""
-
-    def after(state: State) -> Content:
-        return {id: one for id, one in state.collections[name].items() if id not in ids}
-
-    return Step(
-        f"delete by filter from {name}",
-        lambda index: index.all.get(name).delete_kept(Ids(tuple(ids))),
-        lambda state: [state.with_collection(name, after(state))],
     )
 
 
@@ -178,17 +146,16 @@ STEPS: tuple[Step, ...] = (
     *_write("a", 3, 4, 5, 6, 7),
     _flush("a"),
     _set_alias("x", "a"),
-    *_write("a", 8, 9),
-    _load("a", 20, 21, 22, 23),
-    _delete_kept("a", [f"0-{slot}" for slot in range(0, 60, 5)]),
+    *_write("a", 8, 9, 11),
     _backup("a", "one"),
     _compact("a"),
+    *(step.killed(at=_naming_a_segment) for step in _write("a", 23)),
     _create("b"),
     *_write("b", 0, 1),
     _flush("b"),
     _set_alias("x", "b"),
     _set_alias("x", "a"),
-    *_write("a", 12, 13),
+    *_write("a", 12, 13, 16),
     _flush("a"),
     _compact("a").killed(at=_naming_a_segment),
     _delete("b").killed(at=_syncing("data")),
@@ -197,7 +164,7 @@ STEPS: tuple[Step, ...] = (
     *_write("a", 10),
     _remove_alias("x"),
     _restore("one", "c"),
-    *_write("c", 11),
+    *_write("c", 12),
     _flush("c").killed(at=_syncing("data/c")),
     _flush("c"),
 )

@@ -87,7 +87,7 @@ def test_what_a_cut_keeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         patch.setattr(storage, "calls", recorder)
         with storage.create(tmp_path / "a") as file:
             file.append(b"old")
-            file.sync()
+            storage.sync_file(tmp_path / "a")
             storage.sync_folder(tmp_path)
             file.append(b"new")
         storage.create(tmp_path / "b").close()

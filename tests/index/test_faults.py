@@ -13,14 +13,15 @@ from .oracle import batch, collection, documents
 from .stored import content_of
 
 
-def test_every_operation_may_fail() -> None:
+def test_any_operation_may_fail() -> None:
+    """`make crash` has every one fail, in every way."""
     faults = Faults()
     try:
-        assert list(faults.problems(in_turn=True)) == []
+        assert list(faults.problems(every=False)) == []
     finally:
         faults.close()
-    assert faults.count > 300
-    assert faults.refused > 200
+    assert faults.count > 200
+    assert faults.refused > 100
 
 
 # SQLite's own writes fail where its log may not grow.

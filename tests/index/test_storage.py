@@ -46,7 +46,7 @@ def test_a_file_takes_any_buffer_whole(
     with storage.create(path) as file:
         file.append(b"head")
         file.append(data)
-        file.sync()
+    storage.sync_file(path)
     expected = b"head" + bytes(memoryview(data).tobytes())
     assert storage.read(path) == storage.mapped(path).tobytes() == expected
     assert storage.size(tmp_path) == len(expected)

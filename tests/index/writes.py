@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import Literal
 
 from spladed.index import Collection, Document
-from spladed.sparse import SparseBatch
+from spladed.index.filter import Ids
 
 from .oracle import Row, batch
 from .stored import Content
@@ -16,15 +17,19 @@ __all__ = ["DIMENSION", "QUERIES", "Write", "applied", "perform", "write_of"]
 DIMENSION = 1000
 QUERIES: tuple[Row, ...] = ({500: 1.0}, {500: 0.5, 3: 2.0, 40: 1.0}, {7: 1.0, 8: 1.0, 9: 3.0})
 _SLOTS = 60  # ids of one writer
+How = Literal["upsert", "load", "delete", "delete by filter"]
+_HOWS: tuple[How, ...] = ("upsert", "load", "delete", "delete by filter")
+_WEIGHTS = (16, 1, 2, 2)
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One call: documents to upsert with their rows, or ids to delete."""
+    """One call: documents to upsert or load with their rows, or ids to delete."""
 
+    how: How
     ids: tuple[str, ...]
-    text: str
-    rows: tuple[Row, ...]
+    text: str = ""
+    rows: tuple[Row, ...] = ()
 
     @property
     def is_delete(self) -> bool:
@@ -36,9 +41,10 @@ def write_of(writer: int, number: int) -> Write:
     chance = random.Random(f"{writer}/{number}")
     slots = chance.sample(range(_SLOTS), chance.randint(1, 20))
     ids = tuple(f"{writer}-{slot}" for slot in slots)
-    if chance.random() < 0.2:
-        return Write(ids, "", ())
-    return Write(ids, f"{writer}:{number}", tuple(_row(chance) for _ in ids))
+    how = chance.choices(_HOWS, _WEIGHTS)[0]
+    if how.startswith("delete"):
+        return Write(how, ids)
+    return Write(how, ids, f"{writer}:{number}", tuple(_row(chance) for _ in ids))
 
 
 def _row(chance: random.Random) -> Row:
@@ -57,9 +63,15 @@ def applied(content: Content, write: Write) -> Content:
 
 def perform(collection: Collection, write: Write) -> None:
     """The write, acknowledged when this returns."""
-    if write.is_delete:
-        collection.delete(write.ids)
-        return
     documents = [Document(id, write.text) for id in write.ids]
-    vectors: SparseBatch = batch(DIMENSION, *write.rows)
-    collection.upsert(documents, vectors)
+    vectors = batch(DIMENSION, *write.rows)
+    match write.how:
+        case "upsert":
+            collection.upsert(documents, vectors)
+        case "load":  # one chunk, and so all or nothing too
+            with collection.load() as load:
+                load.add(write.ids, vectors, documents)
+        case "delete":
+            collection.delete(write.ids)
+        case "delete by filter":
+            collection.delete_kept(Ids(write.ids))

@@ -98,7 +98,7 @@ calls = Calls()
 
 
 class File:
-    """A new file that is being written; `create` makes one. Not durable before `sync`."""
+    """A new file that is being written; `create` makes one. Not durable yet."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
@@ -111,11 +111,6 @@ class File:
         with _translated(self._path):
             while left:  # a write takes at most 2 GiB, and less where the disk gets full
                 left = left[calls.write(self._descriptor, left) :]
-
-    def sync(self) -> None:
-        """Wait until the bytes, not yet the name, are on the disk."""
-        with _translated(self._path):
-            calls.fsync(self._descriptor)
 
     def close(self) -> None:
         """Give the file back; closing twice is fine."""
