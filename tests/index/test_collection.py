@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,9 @@ from spladed.errors import (
     SpladedError,
     Unavailable,
 )
-from spladed.index import Collection, CollectionSettings, Document
+from spladed.index import Collection, CollectionSettings, Document, Field
+from spladed.index.filter import Exists, Ids, Membership, Not, Range
+from spladed.index.values import Value
 from spladed.sparse import SparseBatch
 
 from .oracle import batch, collection, documents, hits, random_batch
@@ -149,7 +152,7 @@ def test_a_seq_is_never_used_twice(tmp_path: Path) -> None:
         c.delete(["a", "b"])
     with Collection.open(tmp_path / "c") as c:
         c.upsert(documents("b"), query)
-        assert c._snapshot.parts[0].segment.seqs.tolist() == [2]
+        assert c._writer.snapshot.parts[0].segment.seqs.tolist() == [2]
 
 
 def test_many_small_writes_keep_few_segments(tmp_path: Path) -> None:
@@ -157,24 +160,28 @@ def test_many_small_writes_keep_few_segments(tmp_path: Path) -> None:
     with collection(tmp_path) as c:
         for number in range(100):
             c.upsert(documents(f"d{number}"), random_batch(rng, 100, 1, 10))
-            assert c.stats().segments <= 7
+            assert c.stats().segments <= 12
         assert c.stats().documents == 100
 
 
-def test_deleting_most_rows_frees_memory_and_disk_rows(tmp_path: Path) -> None:
+def test_deleting_most_rows_frees_memory_and_disk(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     with collection(tmp_path) as c:
         c.upsert(documents(*map(str, range(100))), random_batch(rng, 100, 100, 20))
         before = c.stats()
         c.delete([str(number) for number in range(60)])
+        c.upsert(documents("one more"), batch(100, {}))
         after = c.stats()
-        assert (after.documents, after.deleted) == (40, 0)
+        assert (after.documents, after.deleted) == (41, 0)
         assert after.memory_bytes < before.memory_bytes * 0.6
-        with c._catalog.reading() as reading:
-            assert [(one.rows, one.live) for one in reading.batches()] == [(40, 40)]
+        c.compact()
+        assert c.stats().memory_bytes < 1_000
         c.delete([str(number) for number in range(100)])
+        c.delete(["one more"])
+        c.compact()
         with c._catalog.reading() as reading:
-            assert list(reading.batches()) == []
+            counts = reading.counts()
+        assert [counts[name] for name in ("segments", "batches", "documents")] == [0, 0, 0]
 
 
 def test_a_folder_that_is_there_is_not_replaced(tmp_path: Path) -> None:
@@ -253,18 +260,84 @@ def test_readers_see_whole_writes_while_a_writer_writes(
 def test_a_read_does_not_wait_for_a_write(tmp_path: Path) -> None:
     with collection(tmp_path) as c:
         c.upsert(documents("a"), ONE)
-        with c._catalog.writing(), c._writing:  # a writer in the middle of its commit
-            assert hits(c, ONE, 1) == [("a", 1.0)]
-            assert c.get(["a"], with_vectors=True).documents == documents("a")
-            assert c.search(ONE, 1, with_documents=True)[0][0][0].document == documents("a")[0]
-            assert c.stats().documents == 1
+        in_its_commit = c._writer.alone(), c._catalog.writing()
+        with in_its_commit[0], in_its_commit[1], ThreadPoolExecutor(1) as pool:
+            pool.submit(read_a, c).result(30)
 
 
-def test_a_read_between_commit_and_publication_sees_the_new_write(tmp_path: Path) -> None:
+def read_a(c: Collection) -> None:
+    assert hits(c, ONE, 1) == [("a", 1.0)]
+    assert c.get(["a"], with_vectors=True).documents == documents("a")
+    assert c.search(ONE, 1, with_documents=True)[0][0][0].document == documents("a")[0]
+    assert c.stats().documents == 1
+    with c.snapshot() as view:
+        assert len(view) == 1
+
+
+def test_what_is_committed_is_seen_by_whoever_reads_after_the_answer(tmp_path: Path) -> None:
+    """A read sees one published write, whole, though the next one is committed already."""
     with collection(tmp_path) as c:
         c.upsert(documents("a"), ONE)
-        before = c._snapshot
+        before = c._writer.snapshot
         c.upsert([Document("a", "new")], batch(100, {1: 2}))
-        c._snapshot = before  # committed, and about to be published
-        assert c.get(["a"]).documents == [Document("a", "new")]
+        after, c._writer.snapshot = c._writer.snapshot, before  # committed, not yet published
+        assert c.get(["a"]).documents == documents("a")
         assert hits(c, ONE, 1) == [("a", 1.0)]
+        c._writer.snapshot = after
+        assert c.get(["a"]).documents == [Document("a", "new")]
+        assert hits(c, ONE, 1) == [("a", 2.0)]
+
+
+EVERY = (
+    Field("kind", "keyword"),
+    Field("größe", "integer", list=True),
+    Field("score", "float"),
+    Field("new", "boolean"),
+    Field("seen", "time"),
+)
+VALUES: dict[str, tuple[Value, ...]] = {
+    "kind": ("é",), "größe": (3, -1, 3), "score": (0.5,), "new": (False,),
+    "seen": (datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC),),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("then", ["nothing", "reopen", "flush", "compact"])
+def test_fields_come_back_as_they_were_given(tmp_path: Path, then: str) -> None:
+    c = collection(tmp_path, fields=EVERY)
+    given = [Document("a", fields=VALUES), Document("b"), Document("c", fields={"new": (True,)})]
+    c.upsert(given[:2], batch(100, {1: 1.0}, {1: 1.0}))
+    if then == "compact":
+        c.flush()
+    c.upsert(given[2:], ONE)
+    if then == "reopen":
+        c.close()
+        c = Collection.open(tmp_path / "c")
+    if then in ("flush", "compact"):
+        getattr(c, then)()
+    with c:
+        assert c.get(["c", "a", "b"]).documents == [given[2], given[0], given[1]]
+        for keep, ids in (
+            (Membership("größe", [-1]), ["a"]),
+            (Exists("new"), ["a", "c"]),
+            (Not(Exists("new")), ["b"]),
+            (Range("seen", below=datetime(2027, 1, 1, tzinfo=UTC)), ["a"]),
+        ):
+            assert [hit.id for hit in c.search(ONE, 9, keep=keep)[0][0]] == ids
+        with pytest.raises(InvalidInput, match=r"declared: kind.*größe") as caught:
+            c.search(ONE, 9, keep=Exists("color"))
+        assert caught.value.reason == "FIELD"
+
+
+def test_deleting_by_a_filter_counts_and_leaves_the_rest(tmp_path: Path) -> None:
+    with collection(tmp_path, fields=EVERY) as c:
+        for number in range(10):
+            c.upsert([Document(f"d{number}", fields={"größe": (number,)})], ONE)
+            if number % 4 == 3:
+                c.flush()
+        assert c.delete_kept(Range("größe", at_least=7)) == (3, 11)
+        assert c.delete_kept(Range("größe", at_least=7)) == (0, 11)
+        assert c.delete_kept(Ids(["d0", "nobody"])) == (1, 12)
+        expected = [f"d{number}" for number in range(1, 7)]
+        assert [id for id, _ in hits(c, ONE, 20)] == expected
+    with Collection.open(tmp_path / "c") as c:
+        assert (c.generation, [id for id, _ in hits(c, ONE, 20)]) == (12, expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from collections.abc import Iterator
@@ -13,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spladed.errors import Corrupt, InvalidInput, Mismatch, Unavailable
-from spladed.index import Collection, Collections, CollectionSettings, Document, folder
+from spladed.errors import Corrupt, Exhausted, InvalidInput, Mismatch, Unavailable
+from spladed.index import Collection, Collections, CollectionSettings, Document, storage
 from spladed.index import aliases as aliases_file
-from spladed.index.filter import Filter
+from spladed.index.filter import Ids, Not
 from spladed.index.reached import Reached
 from spladed.index.scan import Page, Scan
 from spladed.rpc.cursor import START, read_cursor, write_cursor
@@ -75,7 +76,7 @@ def test_a_scan_goes_on_after_any_seq(collection: Collection) -> None:
 
 def test_vectors_are_the_stored_ones_of_each_document(collection: Collection) -> None:
     put(collection, *"abc")
-    (page,) = all_pages(collection.scan(with_vectors=True, keep=Filter(frozenset("b"), True)))
+    (page,) = all_pages(collection.scan(with_vectors=True, keep=Not(Ids("b"))))
     assert ids_of([page]) == [["a", "c"]]
     got = collection.get(["a", "c"], with_vectors=True).vectors
     assert np.array_equal(page.vectors.values, got.values)
@@ -91,7 +92,27 @@ def test_an_open_scan_is_unmoved_and_lets_go(collection: Collection) -> None:
     assert [each.text for page in [first, *rest] for each in page.documents] == ["old"] * 3
     assert {page.generation for page in rest} == {first.generation}
     scan.close()
-    assert len(collection._catalog._idle) == 1
+    assert not collection._pins._held
+
+
+@pytest.mark.parametrize("change", ["flush", "compact", "merge in memory"])
+def test_a_scan_goes_on_over_flush_and_merge(collection: Collection, change: str) -> None:
+    """By a cursor too: a seq outlives where its document lies."""
+    for id in "abcd":
+        put(collection, id, text=id)
+    collection.flush()
+    put(collection, *"bef", text="new")
+    scan = collection.scan()
+    first = scan.page(max_documents=2, max_bytes=10_000)
+    if change == "merge in memory":
+        put(collection, "g")
+    else:
+        getattr(collection, change)()
+    rest = all_pages(scan)
+    assert ids_of([first, *rest]) == [["a", "c"], ["d", "b", "e", "f"]]
+    again = all_pages(collection.scan(first.last_seq))
+    assert ids_of(again)[0][:4] == ["d", "b", "e", "f"]
+    assert [one.text for one in again[0].documents][:4] == ["d", "new", "new", "new"]
 
 
 def test_a_scan_of_a_closed_collection_is_refused(collection: Collection) -> None:
@@ -131,7 +152,7 @@ def test_no_waiter_misses_a_write(collection: Collection) -> None:
     late = collection.reached(31)
     assert not late.done()
     assert late.cancel()
-    assert collection._reached._waiting == {}
+    assert collection._writer.reached._waiting == {}
 
 
 @given(
@@ -163,19 +184,26 @@ def test_aliases_are_there_again(tmp_path: Path) -> None:
         collections.delete("a")
 
 
-@pytest.mark.parametrize("step", ["write_bytes", "fsync", "replace"])
+@pytest.mark.parametrize(
+    ("step", "count"),
+    [("open", 1), ("write", 1), ("fsync", 1), ("rename", 1), ("fsync", 2)],
+)
 def test_a_disk_that_fails_leaves_the_aliases_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, count: int
 ) -> None:
     aliases_file.save(tmp_path, {"x": "a"})
+    before, calls = getattr(storage.calls, step), itertools.count(1)
 
-    def fail(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+    def fail(*arguments: object) -> object:
+        if next(calls) == count:
+            raise OSError(28, "No space left on device")
+        return before(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(folder.os if step == "fsync" else Path, step, fail)
-        with pytest.raises(Unavailable):
+        patched.setattr(storage.calls, step, fail)
+        with pytest.raises(Exhausted) as caught:
             aliases_file.save(tmp_path, {"x": "b"})
+    assert caught.value.reason == "DISK_FULL"
     assert aliases_file.load(tmp_path) == {"x": "a"}
     aliases_file.save(tmp_path, {"x": "c"})
     assert aliases_file.load(tmp_path) == {"x": "c"}
