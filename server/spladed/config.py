@@ -35,7 +35,8 @@ class ServerConfig:
     bundle:        "builtin", or a bundle folder
     data:          folder of the collections; empty serves encoding alone
     backups:       folder below which Admin.Backup puts its copies, not within `data`; empty
-                   refuses them, since a caller chooses the name and fills the disk
+                   refuses them, since a caller chooses the name and fills the disk. One that
+                   was cut by a kill leaves a folder .making-NAME-... there, of no use
     port_file:     written with the port once the server is ready; empty writes none
     drain_seconds: what calls in hand get after SIGTERM. Kubernetes kills after 30.
     log_level:     "debug", "info", "warning" or "error"

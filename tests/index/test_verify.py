@@ -372,6 +372,8 @@ LIES_OF_TABLES = {
     "INSERT INTO bundles VALUES (9000, 'z')": "no such seq",
     "INSERT INTO documents SELECT 9000, payload FROM documents LIMIT 1":
         "document 9000 is in no segment",
+    "UPDATE collection SET settings = replace(settings, '\"dot\"', '\"dots\"')":
+        "settings.scoring is 'dots'",
     "UPDATE collection SET settings = replace(settings, '\"store_text\": true', "
     "'\"store_text\": false')": "in a collection that stores none",
 }  # fmt: skip

@@ -19,6 +19,7 @@ from spladed.index.beside import Beside, beside
 from spladed.index.catalog import CATALOG_NAME, SegmentRow
 from spladed.index.container import Container
 from spladed.index.segment import Segment
+from spladed.index.settings import check_settings
 from spladed.index.snapshot import Part
 
 __all__ = ["Report", "check"]
@@ -79,11 +80,18 @@ def check(path: str | Path) -> Report:
     try:
         with beside(Path(path)) as here:
             found.generation, found.leftovers = here.reading.generation, here.leftovers
-            found.add(CATALOG_NAME, here.reading.problems())
+            found.add(CATALOG_NAME, [*here.reading.problems(), *_settings(here)])
             _check(here, found)
     except Corrupt as error:  # of the catalog: there is no more to be read
         found.problems.append(error.message)
     return found.report()
+
+
+def _settings(here: Beside) -> Iterator[str]:
+    try:
+        check_settings(here.settings)
+    except SpladedError as error:
+        yield error.message
 
 
 def _check(here: Beside, found: _Found) -> None:
