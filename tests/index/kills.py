@@ -11,6 +11,7 @@ import os
 import random
 import select
 import shutil
+import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ _FRESH_AFTER = 25  # rounds on one folder
 _OPENING_SECONDS = 0.03
 _SECONDS = 0.3
 _CHILDREN_SECONDS = 2.0  # its own child processes take a while to start
+_HANGS_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -95,7 +97,10 @@ class Kills:
         for number in range(1, rounds + 1):
             if number % _FRESH_AFTER == 0:
                 self._begin()
-            self._round(number)
+            try:
+                self._round(number)
+            except Exception as error:  # what cannot be opened or read is lost
+                self.figures.problems.append(f"round {number}: {error!r}")
             if not self.figures.is_sound:
                 return
 
@@ -136,12 +141,17 @@ class Kills:
         process = self._processes.Process(target=victim, args=arguments)
         process.start()
         there.close()
+        watch = threading.Timer(_HANGS_SECONDS, process.kill)
+        watch.start()
         with open(here.fileno(), "rb", closefd=False) as pipe:
             lines = [pipe.readline()]  # opening
             longest = _OPENING_SECONDS
             if not while_opening:
                 lines += [pipe.readline(), pipe.readline()]  # open; started or acknowledged
                 longest = _CHILDREN_SECONDS if in_children else _SECONDS
+            watch.cancel()
+            if not lines[-1]:
+                self.figures.problems.append("the process ended, or hung, before it did anything")
             time.sleep(self._chance.uniform(0, longest))
             process.kill()
             process.join()

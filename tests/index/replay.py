@@ -19,9 +19,9 @@ _MEMORY = Path("/dev/shm")  # where there is one, fsync costs nothing
 
 
 class Replay:
-    """Records a day; then replays power cuts. `opened` counts them.
+    """Records a day, then replays power cuts of it; `opened` counts them, `close` removes all.
 
-    Closes with the block of a `with`.
+    sites: by the code that asked for an fsync, which events those are
     """
 
     def __init__(self) -> None:
