@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,13 @@ import numpy.typing as npt
 from spladed.index import columns, scoring
 from spladed.index.ahead import in_order
 from spladed.index.batch import Source
+from spladed.index.bounds import Builder, choose
 from spladed.index.kernels import build as kernels
 from spladed.index.packed import Packed
 from spladed.index.rows import Weights
 from spladed.index.values import CollectionSettings, Field
 
-__all__ = ["WINDOW", "batch_sections", "segment_sections", "sort_order"]
+__all__ = ["BOUNDS_FROM", "WINDOW", "batch_sections", "segment_sections", "sort_order"]
 
 Section = tuple[str, npt.NDArray[Any]]
 _Numbers = npt.NDArray[np.int64]
@@ -32,6 +33,11 @@ _Numbers = npt.NDArray[np.int64]
 # Documents a window: their numbers fit in 16 bits, and the float64 accumulators of one
 # window are 512 kB and stay in a core's own cache.
 WINDOW = 65_536
+# Documents from which on a segment has bounds: they halve the time of a search already at
+# 100k documents, and cost 400 bytes and 1.3 us of building a document.
+BOUNDS_FROM = 65_537
+# Documents that tell which terms are frequent.
+_SAMPLE = 65_536
 # Offsets into a window's packed rows, of at most 8 bytes a weight, fit in 32 bits.
 _MAX_WEIGHTS = 1 << 29
 
@@ -75,18 +81,48 @@ def _sections(
     windows = list(pairwise(_cuts(lengths[order])))
     yield "meta", _meta(settings, int(lengths.sum()), [stop - start for start, stop in windows])
     yield from _identity(source, settings.fields, order)
+    bounds = _bounds(source, settings, order, windows) if with_postings else None
+    if bounds is not None:
+        yield from bounds.segment()
 
     def window(number: int) -> list[Section]:
         start, stop = windows[number]
         rows = source.packed(order[start:stop])
         made = [("rows", rows.data), ("row_starts", rows.starts.astype(np.uint32))]
-        if with_postings:
-            made += _postings(rows, settings)
-        return [(f"w{number}/{name}", array) for name, array in made]
+        postings = _postings(rows, settings) if with_postings else []
+        named = [(f"w{number}/{name}", array) for name, array in made + postings]
+        if bounds is not None:
+            arrays = (array for _, array in postings)
+            named += bounds.window(number, *arrays, documents=stop - start)
+        return named
 
     numbers = range(len(windows))
     several = in_order(window, numbers, threads) if threads > 1 else map(window, numbers)
-    yield from chain.from_iterable(several)
+    for number, sections in enumerate(several):
+        yield from sections
+        if bounds is not None:
+            yield from bounds.after(number)
+
+
+def _bounds(
+    source: Source, settings: CollectionSettings, order: _Numbers, windows: list[tuple[int, int]]
+) -> Builder | None:
+    """If the rows are many, what they score is what they store, and windows are full."""
+    is_plain = scoring.has_plain_impacts(settings.scoring)
+    is_full = all(stop - start == WINDOW for start, stop in windows[:-1])
+    if len(order) < BOUNDS_FROM or not is_plain or not is_full:
+        return None
+    frequent = _frequent(source, order, settings.dimension)
+    return Builder(frequent, len(order)) if len(frequent) else None
+
+
+def _frequent(source: Source, order: _Numbers, dimension: int) -> _Numbers:
+    """The frequent terms, told from documents at even distances."""
+    sample = np.sort(order[:: -(-len(order) // _SAMPLE)])
+    rows = source.packed(sample)
+    counts = np.zeros(dimension, np.int64)
+    kernels.count_terms(rows.data, rows.starts, rows.wide, rows.floats, counts)
+    return choose(counts, len(sample))
 
 
 def _cuts(lengths: _Numbers) -> list[int]:

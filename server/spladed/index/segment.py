@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from spladed.errors import Corrupt
 from spladed.index import storage
+from spladed.index.bounds import Bounds
 from spladed.index.container import Container
 from spladed.index.ids import Ids
 from spladed.index.kernels import build as kernels
@@ -27,7 +28,9 @@ _Numbers = npt.NDArray[np.int64]
 # What a kernel follows blindly, so that a wrong number would be read as an address: checked
 # when a segment is opened. Rows, postings and ids are checked by `verify`, and when merged.
 _FOLLOWED = ("meta", "seqs", "by_seq", "id_starts", "id_hashes", "id_rows")
-_FOLLOWED_IN_WINDOW = ("row_starts", "terms", "starts")
+_FOLLOWED_IN_WINDOW = (
+    "row_starts", "terms", "starts", "frequent_slots", "member_starts", "rare_starts",
+)  # fmt: skip
 
 
 class Segment:
@@ -36,6 +39,7 @@ class Segment:
     documents, weights: how many
     wide, floats:       32-bit terms; float32 stored weights (else 16-bit steps)
     directory:          int64 [windows, COLUMNS], see `kernels.build`
+    bounds:             None where it has none
     """
 
     def __init__(self, container: Container, *, name: str = "") -> None:
@@ -50,6 +54,7 @@ class Segment:
         self.seqs: _Numbers = container["seqs"]
         self.directory = _directory(container, meta["windows"])
         self.columns = _columns(container)
+        self.bounds: Bounds | None = Bounds.of(container, len(self.seqs))
         self.has_postings: bool = "w0/terms" in container
         self.float_impacts: bool = self.has_postings and container["w0/impacts"].dtype == "<f4"
 
