@@ -102,6 +102,8 @@ class Load:
         documents = documents or []
         check_dimension(vectors, self._settings.dimension, "vectors")
         check_lengths(len(ids), len(vectors))
+        if documents:
+            check_lengths(len(documents), len(vectors))
         check_ids(ids)
         fields = check_contents(documents, self._settings.fields) or [{}] * len(ids)
         rows = grid.to_grid(vectors.checked("vectors"), self._settings.weight_format)
