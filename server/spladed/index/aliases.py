@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from spladed.errors import Corrupt, Mismatch
-from spladed.index import folder
+from spladed.index import folder, storage
 
 __all__ = ["ALIASES_NAME", "load", "save"]
 
@@ -25,7 +25,7 @@ def load(parent: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(storage.read(path))
         version, aliases, sha256 = (content[key] for key in ("format", "aliases", "sha256"))
     except (ValueError, KeyError, TypeError) as error:
         raise _corrupt(path) from error

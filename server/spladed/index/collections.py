@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from spladed.errors import AlreadyExists, Mismatch, NotFound, SpladedError, Unavailable
-from spladed.index import aliases, folder
+from spladed.index import aliases, folder, storage
 from spladed.index.check import check_name, is_name
 from spladed.index.collection import Collection
 from spladed.index.lock import FolderLock
@@ -165,9 +165,9 @@ class Collections:
             raise Unavailable(f"the data folder {self._path} is closed", reason="CLOSED")
 
     def _open_all(self) -> None:
-        for path in sorted(self._path.iterdir()):
-            if path.is_dir() and is_name(path.name):
-                self._open_one(path.name)
+        for name in storage.names(self._path):
+            if is_name(name) and (self._path / name).is_dir():
+                self._open_one(name)
 
     def _open_one(self, name: str) -> None:
         try:
