@@ -1,8 +1,8 @@
 """64 documents in one step, and the few instructions that Python has no word for.
 
 A bitmap of 64 documents is one uint64 whose bit i stands for document i; sums of 64 documents
-are 64 neighbours in a float32 array. LLVM makes of these what the processor has: masked
-additions with AVX-512, compares and blends elsewhere.
+are 64 neighbours in a float32 array. LLVM makes of these what the processor has: masks with
+AVX-512, compares and blends elsewhere.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from spladed.index.kernels.compiled import intrinsic, ir, types
 
-__all__ = ["add_where", "bits_below", "count_bits", "lowest_bit", "prefetch", "where_at_least"]
+__all__ = ["bits_below", "count_bits", "lowest_bit", "prefetch", "subtract_elsewhere"]
 
 _I1, _I32, _I64, _FLOAT = ir.IntType(1), ir.IntType(32), ir.IntType(64), ir.FloatType()
 _BITS, _SUMS = ir.VectorType(_I1, 64), ir.VectorType(_FLOAT, 64)
@@ -28,13 +28,6 @@ def _splat(builder: Any, value: Any) -> Any:
     one = builder.insert_element(ir.Constant(_SUMS, ir.Undefined), value, ir.Constant(_I32, 0))
     zeros = ir.Constant(ir.VectorType(_I32, 64), None)
     return builder.shuffle_vector(one, ir.Constant(_SUMS, ir.Undefined), zeros)
-
-
-def _load_sums(context: Any, builder: Any, array_type: Any, array: Any) -> tuple[Any, Any]:
-    """(address, value) of the first 64 elements."""
-    start = _address(context, builder, array_type, array, ir.Constant(_I64, 0))
-    address = builder.bitcast(start, _SUMS.as_pointer())
-    return address, builder.load(address, align=4)
 
 
 @intrinsic
@@ -85,39 +78,31 @@ def bits_below(_typing: Any, _bits: Any, _bit: Any) -> Any:
 
 
 @intrinsic
-def add_where(_typing: Any, sums: Any, bits: Any, weights: Any, _first: Any) -> Any:
-    """Add `weights[i]` to the 64 `sums` where `bits[i]` is set, for four i from `first` on.
+def subtract_elsewhere(_typing: Any, sums: Any, words: Any, entries: Any, weights: Any,
+                       _first: Any, _least: Any) -> Any:  # fmt: skip
+    """Take `weights[i]` from the 64 `sums` where the bitmap `words[entries[i]]` has a 0.
 
-    sums: float32 [>= 64]; bits: uint64; weights: float32. Four at a time, so that the sums
-    are read and written once for them.
+    For four i from `first` (int64) on, so that the sums are read and written once for them.
+    Gives the bitmap (uint64) of the sums that are not below `least` (float32) then; a sum that
+    is no number counts as one. sums, weights: float32; words: uint64; entries: int64.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array, bit_array, weight_array, first = arguments
-        address, total = _load_sums(context, builder, signature.args[0], array)
+        kinds = signature.args
+
+        def element(number: int, index: Any) -> Any:
+            return builder.load(_address(context, builder, kinds[number], arguments[number], index))
+
+        start = _address(context, builder, kinds[0], arguments[0], ir.Constant(_I64, 0))
+        address = builder.bitcast(start, _SUMS.as_pointer())
+        total = builder.load(address, align=4)
         for number in range(4):
-            index = builder.add(first, ir.Constant(_I64, number))
-            mask = builder.load(_address(context, builder, signature.args[1], bit_array, index))
-            weight = builder.load(
-                _address(context, builder, signature.args[2], weight_array, index)
-            )
-            share = builder.select(
-                builder.bitcast(mask, _BITS), _splat(builder, weight), ir.Constant(_SUMS, None)
-            )
-            total = builder.fadd(total, share)
+            index = builder.add(arguments[4], ir.Constant(_I64, number))
+            members = builder.bitcast(element(1, element(2, index)), _BITS)
+            weight = _splat(builder, element(3, index))
+            total = builder.fsub(total, builder.select(members, ir.Constant(_SUMS, None), weight))
         builder.store(total, address, align=4)
-        return context.get_dummy_value()
+        below = builder.fcmp_ordered("<", total, _splat(builder, arguments[5]))
+        return builder.not_(builder.bitcast(below, _I64))
 
-    return types.void(sums, bits, weights, types.int64), generate
-
-
-@intrinsic
-def where_at_least(_typing: Any, sums: Any, _least: Any) -> Any:
-    """The bitmap (uint64) of those of the 64 float32 `sums` that are not below `least`."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _, total = _load_sums(context, builder, signature.args[0], arguments[0])
-        mask = builder.fcmp_ordered(">=", total, _splat(builder, arguments[1]))
-        return builder.bitcast(mask, _I64)
-
-    return types.uint64(sums, types.float32), generate
+    return types.uint64(sums, words, entries, weights, types.int64, types.float32), generate
