@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -207,3 +208,16 @@ def test_make_refuses_a_folder_that_is_there(tmp_path: Path) -> None:
     with pytest.raises(AlreadyExists, match="x exists"):
         folder.make(tmp_path / "x", fill)
     assert storage.names(tmp_path) == ["x"]
+
+
+def test_nobody_else_touches_files() -> None:
+    """But for the lock, and SQLite in the catalog."""
+    touches = re.compile(
+        r"\bos\.(open|rename|replace|unlink|remove|fsync|mkdir|write|read)\(|\bshutil\b|\bmmap\b"
+        r"|(?<![\w.])(?<!def )open\(|(?<!calls)\.(write_bytes|write_text|read_bytes|read_text|unlink|mkdir"
+        r"|rmdir|touch|iterdir)\("
+    )
+    room = Path(storage.__file__).parent
+    others = [path for path in room.rglob("*.py") if path.name not in ("storage.py", "lock.py")]
+    assert len(others) > 30
+    assert [path.name for path in others if touches.search(path.read_text("utf-8"))] == []
