@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from usage import Used, Watch, descendants, folder_bytes, is_working, watched
 from spladed.sparse import SparseBatch
 
 POOL = 65_536  # rows that are made; after them the same come again, under new ids
+BATCH = 1_000  # of replacements
 QUIET_SECONDS = 0.3
 
 
@@ -83,15 +85,20 @@ class Served:
         disk = folder_bytes(self._folder)
         return {"documents": self._next, "written_bytes": written, "disk_bytes": disk}
 
-    def replace(self, *, count: int, ids: int, batch: int = 1_000) -> dict[str, float]:
-        """Random documents of `ids` under new vectors, time and again, by one caller."""
-        random, before = np.random.default_rng(5), Used.now()
-        for _ in range(count // batch):
-            names = [f"{number:08d}" for number in random.permutation(ids)[:batch]]
-            start = int(random.integers(POOL - batch))
-            vectors = self._pool.slice(start, start + batch)
-            self._engine.upsert(self._engine.prepare(names, vectors))
+    def replace(self, *, count: int, ids: int, callers: int) -> dict[str, float]:
+        """Random documents of `ids` under new vectors, time and again, in batches of 1,000."""
+        before = Used.now()
+        with ThreadPoolExecutor(callers) as threads:
+            for _ in threads.map(partial(self._replace_batch, ids), range(count // BATCH)):
+                pass
         return Used.now().since(before)
+
+    def _replace_batch(self, ids: int, number: int) -> None:
+        random = np.random.default_rng((5, number))
+        names = [f"{each:08d}" for each in random.permutation(ids)[:BATCH]]
+        start = int(random.integers(POOL - BATCH))
+        vectors = self._pool.slice(start, start + BATCH)
+        self._engine.upsert(self._engine.prepare(names, vectors))
 
     def close(self) -> None:
         self._engine.close()
