@@ -83,9 +83,7 @@ def test_loading_is_upserting(tmp_path: Path, weight_format: Any, upkeep: Upkeep
 parts = st.lists(st.lists(st.sampled_from("abcdefghijk"), max_size=9), max_size=5)
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=20, deadline=None)
 @given(parts, st.lists(st.sampled_from("abcdefghijk"), unique=True), st.booleans())
 def test_the_last_of_an_id_stays_wherever_the_others_are(
     tmp_path_factory: pytest.TempPathFactory, parts: list[list[str]], there: list[str], flush: bool
@@ -302,7 +300,7 @@ def test_others_write_and_read_while_it_loads(tmp_path: Path) -> None:
         reader, writer = pool.submit(read), pool.submit(write)
         try:
             with c.load() as load:
-                for start in range(0, 300, 5):
+                for start in range(0, 150, 5):
                     ids = [str(number) for number in range(start, start + 5)]
                     vectors = batch(100, *[{1: 1.0}] * 5)
                     load.add(ids, vectors, [Document(id, id) for id in ids])
@@ -311,10 +309,10 @@ def test_others_write_and_read_while_it_loads(tmp_path: Path) -> None:
         reader.result()
         last = writer.result()
         content = content_of(c)
-        assert load.durable == 300
+        assert load.durable == 150
         assert load.replaced == 0
         assert {id: text for id, (text, _) in content.items() if id[0] == "w"} == last
-        assert len(content) == 300 + len(last)
+        assert len(content) == 150 + len(last)
     with Collection.open(tmp_path / "c", upkeep=Upkeep(background=False)) as c:
         assert content_of(c) == content
 

@@ -54,6 +54,8 @@ CREATE TABLE deletes (generation INTEGER PRIMARY KEY, purged INTEGER NOT NULL, d
 CREATE TABLE documents (seq INTEGER PRIMARY KEY, payload BLOB NOT NULL);
 CREATE TABLE bundles (first_seq INTEGER PRIMARY KEY, bundle_id TEXT NOT NULL);
 """
+# How long a connection waits for one of another process: Python's default.
+_BUSY_MILLISECONDS = 5_000
 # What SQLite may let its log grow to before it folds it back: 16 MiB. Its default of 4 MiB
 # is less than a commit of a thousand documents beside another, which would then wait for
 # the folding each time.
@@ -222,7 +224,9 @@ class Catalog:
         """Give the room of deleted rows back to the file system."""
         with self._translated():
             self._writer.execute("PRAGMA incremental_vacuum").fetchall()
+            self._writer.execute("PRAGMA busy_timeout = 0")  # readers may take long
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._writer.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
