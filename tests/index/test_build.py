@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spladed.index import CollectionSettings, Scoring, WeightFormat, build, container, grid, ids
-from spladed.index import scoring as formulas
 from spladed.index.container import Container, to_bytes
 from spladed.index.ids import Ids
 from spladed.index.kernels import build as kernels
@@ -22,7 +21,6 @@ from spladed.index.packed import Packed, pack
 from spladed.index.segment import Segment
 from spladed.index.snapshot import Part
 from spladed.index.union import Union
-from spladed.sparse import SparseBatch
 
 from .oracle import FORMATS, SCORINGS, Row, batch, impacts, rounded, rows_of, segment_of
 
@@ -291,23 +289,6 @@ def test_offsets_into_the_rows_of_a_window_do_not_end_at_two_gigabytes() -> None
     begins, sizes = kernels.locate(starts.view(np.uint8), directory, np.array([2, 1, 0]))
     assert begins.tolist() == [(1 << 33) + (1 << 31) + 8, (1 << 33) + (1 << 31), 1 << 33]
     assert sizes.tolist() == [(1 << 31) - 12, 8, 1 << 31]
-
-
-@pytest.mark.parametrize("how", SCORINGS, ids=lambda how: how.formula)
-def test_impacts_are_those_of_the_formula_bit_for_bit(how: Scoring) -> None:
-    rng = np.random.default_rng(5)
-    rows = [(np.arange(size), 10 ** rng.uniform(-3, 1, size)) for size in (0, 1, 7, 300)]
-    vectors = SparseBatch.from_rows(400, rows)
-    for weight_format in FORMATS:
-        stored = grid.to_grid(vectors, weight_format)
-        found = formulas.document_impacts(how, stored)
-        numbers = grid.numbers(found) if found.dtype == np.uint16 else found
-        expected = [
-            impact
-            for row in rounded(vectors, weight_format)
-            for _, impact in sorted(impacts(how, row, how.document_power).items())
-        ]
-        assert numbers.tolist() == expected
 
 
 def test_a_batch_has_its_rows_by_seq_and_no_postings() -> None:
