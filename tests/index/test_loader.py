@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spladed.errors import Exhausted, InvalidInput, Mismatch, SpladedError, Unavailable
-from spladed.index import Collection, Document, Field, Upkeep, commit, files, loader
+from spladed.index import Collection, Document, Field, Upkeep, chunk, commit, files
 from spladed.index.load import deleted
 from spladed.index.loader import Load
 from spladed.sparse import SparseBatch
@@ -29,7 +29,7 @@ FIELDS = (Field("n", "integer"), Field("tags", "keyword", list=True))
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loader, "_CHUNK_DOCUMENTS", 7)
+    monkeypatch.setattr(chunk, "_MAX_DOCUMENTS", 7)
 
 
 def made(rng: np.random.Generator, count: int) -> tuple[list[Document], SparseBatch]:
@@ -122,7 +122,7 @@ def test_what_is_durable_rises_with_the_chunks(tmp_path: Path) -> None:
 
 
 def test_a_chunk_ends_by_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loader, "_CHUNK_BYTES", 1_000)
+    monkeypatch.setattr(chunk, "_MAX_BYTES", 1_000)
     wide = batch(100, dict.fromkeys(range(100), 1.0))
     with collection(tmp_path) as c:
         with c.load() as load:

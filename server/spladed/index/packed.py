@@ -11,7 +11,7 @@ import numpy.typing as npt
 from spladed.index.kernels import build as kernels
 from spladed.index.rows import Rows, Weights
 
-__all__ = ["Packed", "bytes_a_weight", "pack", "unpack"]
+__all__ = ["Packed", "bytes_a_weight", "pack", "pack_into", "packed_sizes", "unpack"]
 
 _Numbers = npt.NDArray[np.int64]
 
@@ -73,12 +73,20 @@ class Packed:
 
 def pack(rows: Rows, *, wide: bool) -> Packed:
     """These rows, packed."""
-    floats = rows.weights.dtype == np.float32
-    sizes = kernels.packed_bytes(np.diff(rows.indptr), wide, floats)
-    packed = Packed.of_sizes(sizes, wide=wide, floats=floats)
-    steps, values = _by_type(rows.weights)
-    kernels.pack(rows.indptr, rows.indices, steps, values, packed.starts, wide, floats, packed.data)
+    packed = Packed.of_sizes(packed_sizes(rows, wide=wide), wide=wide, floats=rows.floats)
+    pack_into(packed.data, packed.starts, rows, wide=wide)
     return packed
+
+
+def packed_sizes(rows: Rows, *, wide: bool) -> _Numbers:
+    """How many bytes each of these rows takes."""
+    return kernels.packed_bytes(np.diff(rows.indptr), wide, rows.floats)
+
+
+def pack_into(data: npt.NDArray[np.uint8], starts: _Numbers, rows: Rows, *, wide: bool) -> None:
+    """Write each row to `data` where it starts."""
+    steps, values = _by_type(rows.weights)
+    kernels.pack(rows.indptr, rows.indices, steps, values, starts, wide, rows.floats, data)
 
 
 def unpack(
@@ -106,6 +114,12 @@ def _by_type(weights: Weights) -> tuple[Weights, Weights]:
 
 
 def _starts_of(sizes: _Numbers) -> _Numbers:
+    starts = np.zeros(len(sizes) + 1, np.int64)
+    np.cumsum(sizes, out=starts[1:])
+    return starts
+
+
+def _starts(sizes: _Numbers) -> _Numbers:
     starts = np.zeros(len(sizes) + 1, np.int64)
     np.cumsum(sizes, out=starts[1:])
     return starts

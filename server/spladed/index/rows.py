@@ -43,6 +43,11 @@ class Rows:
         """The number of stored weights."""
         return len(self.indices)
 
+    @property
+    def floats(self) -> bool:
+        """Whether weights are float32."""
+        return self.weights.dtype == np.float32
+
     def row(self, number: int) -> tuple[npt.NDArray[np.int32], Weights]:
         """Indices and weights of one row, as views."""
         start, stop = self.indptr[number], self.indptr[number + 1]

@@ -84,6 +84,9 @@ def pack(indptr: _Array, indices: _Array, steps: _Array, numbers: _Array,
             _copy(numbers, first, stop, floating, at >> 2)
         else:
             _copy(steps, first, stop, halves, at >> 1)
+        if wide != floats and (stop - first) & 1:
+            # The pad: behind the weights, or between terms and weights. `data` may hold rubbish.
+            halves[(at >> 1) + (stop - first) if wide else (at >> 1) - 1] = 0
 
 
 @compiled(
