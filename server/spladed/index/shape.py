@@ -18,7 +18,7 @@ from spladed.index.container import Container
 from spladed.index.kernels.build import packed_bytes
 from spladed.index.values import CollectionSettings
 
-__all__ = ["is_wide", "problems", "rises"]
+__all__ = ["covers", "is_wide", "problems", "rises"]
 
 _Array = npt.NDArray[Any]
 
@@ -96,7 +96,7 @@ def _identity_counts(container: Container, documents: int) -> Iterator[str]:
         if container[name].max(initial=0) >= documents:
             yield f"{name}: names row {container[name].max()} of {documents}"
     starts, size = container["id_starts"], len(container["ids"])
-    if not _covers(starts, documents, size) or not rises(starts):
+    if not covers(starts, documents, size) or not rises(starts):
         yield f"id_starts: do not rise from 0 to {size} over {documents} documents"
 
 
@@ -107,7 +107,7 @@ def _window_counts(
         container[f"{prefix}/row_starts"].astype(np.int64),
         container.size(f"{prefix}/rows"),
     )
-    if not _covers(starts, documents, size) or not rises(starts, strictly=False):
+    if not covers(starts, documents, size) or not rises(starts, strictly=False):
         yield f"{prefix}/row_starts: do not rise from 0 to {size} over {documents} rows"
         return
     wide, floats = is_wide(settings), settings.weight_format == "float32"
@@ -122,7 +122,7 @@ def _window_counts(
 
 def _posting_counts(container: Container, prefix: str, weights: int) -> Iterator[str]:
     terms, starts = container[f"{prefix}/terms"], container[f"{prefix}/starts"]
-    if not _covers(starts, len(terms), weights) or not rises(starts):
+    if not covers(starts, len(terms), weights) or not rises(starts):
         yield f"{prefix}/starts: do not rise from 0 to {weights} over {len(terms)} terms"
     for name in ("docs", "impacts"):
         found = len(container[f"{prefix}/{name}"])
@@ -130,7 +130,8 @@ def _posting_counts(container: Container, prefix: str, weights: int) -> Iterator
             yield f"{prefix}/{name}: has {found} postings, the rows have {weights}"
 
 
-def _covers(starts: _Array, count: int, end: int) -> bool:
+def covers(starts: _Array, count: int, end: int) -> bool:
+    """Whether these are count + 1 numbers from 0 to `end`."""
     return len(starts) == count + 1 and int(starts[0]) == 0 and int(starts[-1]) == end
 
 

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from xxhash import xxh3_64_intdigest
 
-from spladed.index import columns, grid, scoring, shape
+from spladed.errors import SpladedError
+from spladed.index import columns, grid, scoring, shape, sound_bounds
 from spladed.index.check import MAX_ID_BYTES
 from spladed.index.container import Container
 from spladed.index.rows import Rows
@@ -43,8 +44,10 @@ def problems(container: Container, settings: CollectionSettings, *, is_batch: bo
             f"fields: {each}"
             for each in columns.problems(settings.fields, segment.columns, segment.documents)
         ]
-        return [*found, *_windows(segment, settings, is_batch)]
-    except (ValueError, KeyError, IndexError, TypeError) as error:  # lies that nobody foresaw
+        found += _windows(segment, settings, is_batch)
+        return found or list(sound_bounds.problems(segment))
+    except (SpladedError, ValueError, KeyError, IndexError, TypeError) as error:
+        # Lies that nobody foresaw.
         return [f"its sections do not fit together: {error!r}"]
 
 

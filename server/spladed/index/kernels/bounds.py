@@ -166,8 +166,11 @@ def members(starts: _Array, docs: _Array, places: _Array, presence: _Array,
         for posting in range(starts[place], starts[place + 1]):
             doc = np.int64(docs[posting])
             start = np.int64(record_starts[doc >> SUPERBLOCK_BITS])
+            word = records[start + (slot >> 6)]
+            if (word >> np.uint64(slot & 63)) & np.uint64(1) == 0:
+                continue  # all impacts of the superblock are 0: powers of tiny weights are
             before = np.int64(counts[4 * (start + groups) + (slot >> 6)])
-            rank = before + bits_below(records[start + (slot >> 6)], slot & 63)
+            rank = before + bits_below(word, slot & 63)
             entry = start + head_words(groups) + rank
             records[entry] |= np.uint64(1) << np.uint64(doc & 63)
     return records
