@@ -128,7 +128,7 @@ def test_a_chunk_ends_by_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         with c.load() as load:
             for number in range(6):
                 load.add([f"d{number}"], wide)
-        assert len(list((tmp_path / "c").glob("*.segment"))) == 2
+        assert len(list((tmp_path / "c").glob("*.segment"))) == 3
         assert load.durable == c.stats().documents == 6
 
 
