@@ -12,6 +12,7 @@ import pytest
 
 from spladed.index import Collection, CollectionSettings, Scoring, Upkeep, sound
 from spladed.index.container import Container, to_bytes
+from spladed.index.describe import inspect
 from spladed.index.values import WeightFormat
 from spladed.index.verify import check
 from spladed.sparse import SparseBatch
@@ -60,6 +61,10 @@ def test_bounds_as_they_are_written_are_sound(folder: Path, sections: Arrays) ->
     assert {"frequent", "w2/members", "b0/rare"} <= set(sections)
     assert len(sections["frequent"]) == 80
     assert check(folder).problems == []
+    (segment,) = inspect(folder).segments
+    sizes = {each.name: each.bytes for each in segment.sections}
+    assert sizes["b*/rows"] == sections["b0/rows"].nbytes
+    assert sizes["w*/rows"] == sum(sections[f"w{number}/rows"].nbytes for number in range(3))
 
 
 @pytest.mark.parametrize(

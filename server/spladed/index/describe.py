@@ -5,6 +5,7 @@ Reads the catalog and what segment files say of themselves, beside the writer; c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +24,13 @@ from spladed.index.values import CollectionSettings
 
 __all__ = ["Buffered", "Described", "Encoded", "Section", "Sized", "inspect"]
 
+_NUMBERED = re.compile(r"^([wb])\d+/")
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Bytes of one kind of section; those of all windows together, as `w*/rows`."""
+    """Bytes of one kind of section; those of all windows together, as `w*/rows`, and of all
+    spans of bounds, as `b*/rows`."""
 
     name: str
     bytes: int
@@ -156,8 +160,7 @@ def _sized(name: str, part: Part) -> Sized:
 def _sections(container: Container, documents: int) -> list[Section]:
     sizes: dict[str, int] = {}
     for name in container.names:
-        window, slash, rest = name.partition("/")
-        kind = f"w*/{rest}" if slash and window != "fields" else name
+        kind = _NUMBERED.sub(r"\1*/", name)
         sizes[kind] = sizes.get(kind, 0) + container.size(name)
     return [Section(name, size, round(size / documents, 3)) for name, size in sizes.items()]
 
