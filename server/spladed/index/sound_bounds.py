@@ -187,13 +187,19 @@ def _members(
     made[starts[:-1, None] + np.arange(groups)] = presence
     made[starts[:-1, None] + np.arange(groups, heads)] = _counted(here, heads - groups)
     order = np.lexsort((slots, runs.superblocks))
-    ranks = np.arange(len(order)) - np.searchsorted(
-        runs.superblocks[order], runs.superblocks[order], side="left"
-    )
+    ranks = _ranks(runs.superblocks[order])
     made[starts[runs.superblocks[order]] + heads + ranks] = runs.members[order]
     for name, array in (("member_starts", starts), ("members", made)):
         if not np.array_equal(part[f"{prefix}/{name}"], array):
             yield f"{prefix}/{name}: are not those of the postings"
+
+
+def _ranks(rising: _Array) -> npt.NDArray[np.int64]:
+    """How many entries before each are equal to it."""
+    edges = np.ones(len(rising), np.bool_)
+    edges[1:] = rising[1:] != rising[:-1]
+    firsts = np.flatnonzero(edges)
+    return np.arange(len(rising)) - firsts[np.cumsum(edges) - 1]
 
 
 def _counted(here: _Array, words: int) -> npt.NDArray[np.uint64]:
@@ -213,8 +219,7 @@ def _lists(span: _Span, column: int, runs: _Runs) -> Iterator[str]:
         yield f"{span.prefix}/rare_terms: lack term {runs.terms[~known][0]}"
         return
     lists = places * span.windows + column
-    ranks = np.arange(len(lists)) - np.searchsorted(lists, lists, side="left")
-    entries = span.rare_starts[lists].astype(np.int64) + ranks
+    entries = span.rare_starts[lists].astype(np.int64) + _ranks(lists)
     if np.any(entries >= span.rare_starts[lists + 1]):
         yield f"{section}: a list of window {window} is short"
         return
