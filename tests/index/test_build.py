@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -56,7 +56,7 @@ def heaviest(row: Row) -> tuple[int, int, int]:
     return first, second, third & 0xFFFF
 
 
-def expected_order(rows: list[Row]) -> list[int]:
+def expected_order(rows: Sequence[Row]) -> list[int]:
     """By the heaviest terms, equal ones as they came."""
     return sorted(range(len(rows)), key=lambda number: heaviest(rows[number]))
 

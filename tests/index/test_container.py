@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from spladed.errors import Corrupt, Mismatch, SpladedError
 from spladed.index import container
 from spladed.index.container import Container, to_bytes
 
-Arrays = list[tuple[str, npt.NDArray[np.generic]]]
+Arrays = list[tuple[str, npt.NDArray[Any]]]
 
 HEAD, TRAILER, ENTRY = 16, 32, 80
 DTYPES = ["u1", "<u2", "<u4", "<u8", "<i4", "<i8", "<f4", "<f8", ">u2", ">i8", "?"]
@@ -32,7 +33,7 @@ SMALL: Arrays = [
 ]
 
 
-def bytes_of(array: npt.NDArray[np.generic]) -> bytes:
+def bytes_of(array: npt.NDArray[Any]) -> bytes:
     return array.astype(array.dtype.newbyteorder("<")).tobytes()
 
 

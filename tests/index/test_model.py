@@ -97,7 +97,7 @@ class CollectionModel(RuleBasedStateMachine):
 
     @rule(items=items)
     def upsert(self, items: dict[str, tuple[Row, str, str, dict[str, tuple[Value, ...]]]]) -> None:
-        documents = [Document(id, *rest) for id, (_, *rest) in items.items()]
+        documents = [Document(id, one[1], one[2], one[3]) for id, one in items.items()]
         given = [row for row, *_ in items.values()]
         self.generation += bool(items)
         assert self.collection.upsert(documents, batch(DIMENSION, *given)) == self.generation
