@@ -1,0 +1,270 @@
+"""Superblocks, the most promising first: which of their documents may be hits, and are.
+
+Where a term's bitmap has no bit, a document of the superblock cannot have that term's share,
+and loses it from its bound. The terms of the largest shares go first: most superblocks that
+are visited are done after eight terms of forty. What is left is scored from its row.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from spladed.index.kernels.bounds import (
+    FIRST_WINDOW,
+    MEMBER_STARTS,
+    MEMBERS,
+    SPAN,
+    SPAN_ROWS,
+    STRIDE,
+    SUPERBLOCK_BITS,
+    WINDOW_BITS,
+    WINDOW_SUPERBLOCKS,
+    head_words,
+)
+from spladed.index.kernels.build import ROW_STARTS, ROWS
+from spladed.index.kernels.compiled import inner
+from spladed.index.kernels.heap import offer, threshold
+from spladed.index.kernels.lanes import bits_below, lowest_bit, prefetch, subtract_elsewhere
+from spladed.index.kernels.promising import left_after
+from spladed.index.kernels.rowsum import MATCHES, row_score
+from spladed.index.kernels.superblocks import LEAST, Asked, Views
+
+__all__ = ["Hits", "Look", "Part", "least_of", "look", "visit"]
+
+_Array = npt.NDArray[Any]
+
+# Terms of a superblock that are looked up ahead of its turn, and then at once.
+_FIRST, _MORE = 8, 16
+_TURN = _FIRST + 4
+# Bytes of a row that are asked for before it is read: 128 terms of 16 bits and their weights.
+_AHEAD = 512
+_LOCAL_ROW = 0xFFFF
+# What is left is reckoned after the 32nd part of what patience allows, or after 16
+# superblocks, and then whenever twice as many are done: to give up late costs twice.
+_RECKON_SHIFT, _RECKON_AT = 5, 16
+
+
+class Part(NamedTuple):
+    """A segment, as `prune` is given it; groups: words of presence a superblock."""
+
+    views: Views
+    directory: _Array
+    wide: bool
+    float_weights: bool
+    seqs: _Array
+    windows: _Array
+    spans: _Array
+    groups: int
+    place: int
+
+
+class Hits(NamedTuple):
+    """The heap, but for its size."""
+
+    k: int
+    scores: _Array
+    seqs: _Array
+    places: _Array
+
+
+class Look(NamedTuple):
+    """What is known of the superblocks that are under way.
+
+    entries, shares: int64 and float32; by turns two stretches for what is looked up ahead,
+                     and one for what is looked up at once
+    lanes:           float32 [64], the bounds of one superblock's documents
+    rows, row_bounds, starts: int64, float32, int64 [64], documents that are to be scored
+    flags, weights, matches:  for `row_score`
+    """
+
+    entries: _Array
+    shares: _Array
+    lanes: _Array
+    rows: _Array
+    row_bounds: _Array
+    starts: _Array
+    flags: _Array
+    weights: _Array
+    matches: _Array
+
+
+@inner
+def look(flags: _Array, weights: _Array) -> Look:
+    """One to begin with."""
+    room = 2 * _TURN + _MORE + 4
+    return Look(
+        np.zeros(room, np.int64), np.zeros(room, np.float32), np.empty(64, np.float32),
+        np.empty(64, np.int64), np.empty(64, np.float32), np.empty(64, np.int64),
+        flags, weights, np.empty(MATCHES, np.int64),
+    )  # fmt: skip
+
+
+@inner
+def least_of(hits: Hits, size: int, unit: float) -> float:
+    """The threshold in the unit of bounds, rounded down; above 0, for score 0 is no hit."""
+    least = threshold(hits.scores, size, hits.k) / unit * (1 - 2.0**-22)
+    return max(np.float32(min(least, 3.4e38)), LEAST)
+
+
+@inner
+def _record(part: Part, superblock: int) -> int:
+    """The word where a superblock's record starts."""
+    window, local = superblock >> WINDOW_BITS, superblock & (WINDOW_SUPERBLOCKS - 1)
+    starts = part.windows[window, MEMBER_STARTS] >> 2
+    return (part.windows[window, MEMBERS] >> 3) + np.int64(part.views.wholes[starts + local])
+
+
+@inner
+def _ask(part: Part, superblock: int, terms: Asked) -> None:
+    """Ask for what the first look at a superblock's record reads."""
+    record = _record(part, superblock)
+    for i in range(min(_FIRST, terms.count)):
+        prefetch(part.views.words, record + (terms.slots[i] >> 6))
+    for word in range(part.groups, head_words(part.groups), 8):
+        prefetch(part.views.words, record + word)
+
+
+@inner
+def _look_up(part: Part, superblock: int, terms: Asked, start: int, stop: int, seen: Look,
+             place: int) -> int:  # fmt: skip
+    """Where the bitmaps of the terms `start` to `stop` are, and their shares.
+
+    Written from `place` on, of terms that the superblock has; how many, as fours.
+    """
+    window = superblock >> WINDOW_BITS
+    span = part.windows[window, SPAN]
+    stride = part.spans[span, STRIDE]
+    first = part.spans[span, FIRST_WINDOW] * WINDOW_SUPERBLOCKS
+    codes = part.spans[span, SPAN_ROWS] + superblock - first
+    record = _record(part, superblock)
+    counts = 4 * (record + part.groups)
+    members = record + head_words(part.groups)
+    # Records are checked by `verify` and not when a segment is opened: a broken one may lead
+    # to wrong bitmaps, not out of the file.
+    last = len(part.views.words) - 1
+    end = np.uint64(place)
+    for i in range(start, stop):
+        slot = terms.slots[i]
+        word = part.views.words[np.uint64(record + (slot >> 6))]
+        before = np.int64(part.views.halves[np.uint64(counts + (slot >> 6))])
+        entry = min(members + before + bits_below(word, slot & 63), last)
+        prefetch(part.views.words, entry)
+        code = np.float32(part.views.data[np.uint64(codes + slot * stride)])
+        seen.entries[end], seen.shares[end] = entry, terms.factors[window, i] * code
+        # Without a branch: what an absent term wrote, the next one overwrites.
+        end += (word >> np.uint64(slot & 63)) & np.uint64(1)
+    count = np.int64(end) - place
+    while count & 3:
+        seen.entries[place + count], seen.shares[place + count] = 0, 0.0
+        count += 1
+    return count
+
+
+@inner
+def _narrow(words: _Array, look: Look, place: int, count: int, least: float,
+            mask: int) -> int:  # fmt: skip
+    """Take from the documents' bounds the shares of terms that they lack; who is left."""
+    for i in range(place, place + count, 4):
+        mask &= subtract_elsewhere(look.lanes, words, look.entries, look.shares, i, least)
+        if not mask:
+            break
+    return mask
+
+
+@inner
+def _await(mask: int, superblock: int, part: Part, seen: Look) -> int:
+    """List these documents of a superblock by falling bound, and ask for their rows."""
+    window = superblock >> WINDOW_BITS
+    first = part.directory[window, ROW_STARTS] >> 2
+    count = 0
+    while mask:
+        lane = lowest_bit(mask)
+        mask &= mask - np.uint64(1)
+        row, bound = (superblock << SUPERBLOCK_BITS) + lane, seen.lanes[lane]
+        offset = np.int64(part.views.wholes[first + (row & _LOCAL_ROW)])
+        start = part.directory[window, ROWS] + offset
+        for at in range(start, start + _AHEAD, 64):
+            prefetch(part.views.data, at)
+        slot = count
+        while slot > 0 and seen.row_bounds[slot - 1] < bound:
+            seen.rows[slot], seen.starts[slot] = seen.rows[slot - 1], seen.starts[slot - 1]
+            seen.row_bounds[slot] = seen.row_bounds[slot - 1]
+            slot -= 1
+        seen.rows[slot], seen.starts[slot], seen.row_bounds[slot] = row, start, bound
+        count += 1
+    return count
+
+
+@inner
+def _row_bytes(part: Part, row: int) -> int:
+    """How many bytes a packed row has."""
+    window = row >> (WINDOW_BITS + SUPERBLOCK_BITS)
+    at = (part.directory[window, ROW_STARTS] >> 2) + (row & _LOCAL_ROW)
+    return np.int64(part.views.wholes[at + 1]) - np.int64(part.views.wholes[at])
+
+
+@inner
+def _score(waiting: int, part: Part, seen: Look, unit: float, hits: Hits, size: int) -> int:
+    """Score the documents that wait, as long as their bounds let them be hits."""
+    least = least_of(hits, size, unit)
+    for i in range(waiting):
+        if seen.row_bounds[i] < least:
+            break
+        row = seen.rows[i]
+        score = row_score(
+            part.views.halves, part.views.wholes, part.views.floats, seen.starts[i],
+            _row_bytes(part, row), part.wide, part.float_weights, seen.flags, seen.weights,
+            seen.matches,
+        )  # fmt: skip
+        if score >= threshold(hits.scores, size, hits.k):
+            size = offer(score, part.seqs[row], part.place + row, hits.scores, hits.seqs,
+                         hits.places, size, hits.k)  # fmt: skip
+            least = least_of(hits, size, unit)
+    return size
+
+
+@inner
+def visit(ordered: _Array, bounds: _Array, allowed: _Array, part: Part, terms: Asked,
+          patience: int, seen: Look, hits: Hits, size: int) -> tuple[int, int]:  # fmt: skip
+    """Visit superblocks by falling bound: (size of the heap, how many were visited).
+
+    What is in memory and not in a cache takes as long as all else, so three are under way:
+    the next but one is asked for, the next is looked up, and this one's rows are asked for
+    and scored after the next look. Gives up where more than `patience` are left.
+    """
+    count, ahead, waiting = len(ordered), -1, 0
+    visited, reckon = count, max(patience >> _RECKON_SHIFT, _RECKON_AT)
+    # More than so many subtractions from it can lose, in float32.
+    slack = np.float32(terms.inflation)
+    for i in range(-1, count):
+        least = least_of(hits, size, terms.unit)
+        if i == reckon:
+            if left_after(bounds, ordered, i, least) > patience:
+                visited = i
+                break
+            reckon *= 2
+        if i + 2 < count:
+            _ask(part, np.int64(ordered[i + 2]), terms)
+        here, ahead = ahead, -1
+        if i + 1 < count and bounds[ordered[i + 1]] >= least:
+            turn = ((i + 1) & 1) * _TURN
+            stop = min(_FIRST, terms.count)
+            ahead = _look_up(part, np.int64(ordered[i + 1]), terms, 0, stop, seen, turn)
+        size = _score(waiting, part, seen, terms.unit, hits, size)
+        waiting = 0
+        if here < 0:
+            continue
+        superblock = np.int64(ordered[i])
+        seen.lanes[:] = bounds[superblock] * slack
+        mask = _narrow(part.views.words, seen, (i & 1) * _TURN, here, least, allowed[superblock])
+        done = _FIRST
+        while mask and done < terms.count:
+            stop = min(done + _MORE, terms.count)
+            more = _look_up(part, superblock, terms, done, stop, seen, 2 * _TURN)
+            mask = _narrow(part.views.words, seen, 2 * _TURN, more, least, mask)
+            done = stop
+        waiting = _await(mask, superblock, part, seen)
+    return _score(waiting, part, seen, terms.unit, hits, size), visited
