@@ -297,7 +297,7 @@ class Collection:
 
         Much faster than `upsert` for many, and not all or nothing: what `Load.durable` counts
         is durable and visible, whatever happens then. Other writes wait while a segment is
-        being built.
+        being built, a compaction or another load until the block ends: none within it.
         """
         self._writing()
         return Load(self._path, self._catalog, self._writer, self._keeper, bundle_id)
