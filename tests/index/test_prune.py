@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spladed.index import CollectionSettings, WeightFormat, bits, bounds, build, grid
+from spladed.index import (
+    CollectionSettings,
+    Scoring,
+    WeightFormat,
+    bits,
+    bounds,
+    build,
+    grid,
+    search,
+)
 from spladed.index.kernels import prune as kernels
 from spladed.index.kernels import score as terms_at_a_time
 from spladed.index.segment import Segment
 from spladed.sparse import SparseBatch
 
-from .oracle import FORMATS, Row, batch, rounded, score, segment_of
+from .oracle import (
+    DOT,
+    FORMATS,
+    SCORINGS,
+    Row,
+    batch,
+    brute_force,
+    collection,
+    documents,
+    hits,
+    rounded,
+    score,
+    segment_of,
+)
 
 Hits = list[tuple[float, int]]
 
@@ -172,3 +195,36 @@ def test_magnitudes_that_float32_cannot_multiply() -> None:
 def test_spread_counts_rows_and_superblocks() -> None:
     assert kernels.spread(np.zeros(0, np.uint64)) == (0, 0)
     assert kernels.spread(np.array([0, 5, 2**64 - 1, 0], np.uint64)) == (66, 2)
+
+
+@pytest.mark.parametrize("how", SCORINGS)
+def test_only_what_scores_as_it_is_stored_has_bounds(how: Scoring) -> None:
+    made = CollectionSettings(97, scoring=how)
+    assert (segment_of(made, batch(97, {1: 1.0})).bounds is None) == (how != DOT)
+    assert segment_of(made, batch(97, {}, {})).bounds is None
+
+
+@pytest.mark.parametrize("visit", [NEVER, AT_ONCE])
+def test_a_collection_prunes_its_segments_and_not_its_buffer(
+    visit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "POSTINGS_A_VISIT", visit)
+    monkeypatch.setattr(search, "prunes", lambda k, **sizes: True)
+    rng = np.random.default_rng(2)
+    vectors = collection_like(rng, 30_522, 3000)
+    names = [f"d{number}" for number in range(3000)]
+    with collection(tmp_path, 30_522) as c:
+        for start in (0, 1400):
+            c.upsert(
+                documents(*names[start : start + 1400]), vectors.take(range(start, start + 1400))
+            )
+            c.flush()
+        c.upsert(documents(*names[2800:]), vectors.take(range(2800, 3000)))
+        c.delete(names[100:2000:3])
+        deleted = set(names[100:2000:3])
+        stored = zip(names, rounded(vectors, "fixed16"), strict=True)
+        live = [(id, row) for id, row in stored if id not in deleted]
+        queries = collection_like(rng, 30_522, 3)
+        for number, query in enumerate(rounded(queries, "float32")):
+            for k in (1, 10, 100):
+                assert hits(c, queries.take([number]), k) == brute_force(live, query, k)
