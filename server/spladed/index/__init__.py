@@ -7,17 +7,19 @@ no model and no wire: a query is numbers, an error is of `spladed.errors`.
                  scan, values (what goes in and comes out), check and settings (what is refused)
     numbers      grid (a weight as it is stored), rows and packed, scoring, explain
     fields       fields, columns, words, filter (the language), mask and masks, bits
-    segments     container (named arrays as bytes), build (documents -> sections), batch and
-                 union (where documents come from), segment (sections -> documents), bounds, ids
-    search       snapshot, search, plan
+    segments     container (named arrays as bytes), build (documents -> sections), ahead (on
+                 several threads), batch and union (where documents come from), segment
+                 (sections -> documents), bounds, ids
+    search       snapshot, plan (which kernel), search
     kernels/     the loops, compiled; one import of numba
-    writes       draft (pure), commit (SQL), writer (one group after another), payload, reached
+    writes       draft (pure), commit (SQL), line (who commits for whom), writer, payload, reached
     catalog      the durable truth; the only import of sqlite3
     upkeep       buffer, merge (pure), upkeep, builder and child (the process that builds),
-                 files, pins, loader (bulk)
+                 files, pins, chunk and loader (bulk)
     reading      load (what a folder holds), follower (beside its writer)
     files        storage (the one module of file operations), folder, lock, backup
-    operating    verify and what it is made of, describe, offline, stats
+    operating    verify and what it is made of (beside, shape, sound, sound_bounds, tables),
+                 describe, offline, stats
 
 A write is one list of arrows: rows -> draft of the next snapshot -> SQLite commit (fsync) ->
 publish. A flush or merge is another: segment file -> fsync -> rename -> fsync of the folder ->
@@ -72,8 +74,8 @@ are u2 up to a dimension of 65,536, else u4; weights u2, in steps of 1/4096, or 
     w0/docs          u2      weights    documents of the window, rising within a term
     w0/impacts       u2, f4  weights    what each weight is worth in a score (see scoring.py):
                                         itself for dot, else float32
-    frequent, w0/...                    bounds, in segments from 131,072 documents on (see
-                                        bounds.py)
+    frequent, w0/members, b0/...        bounds, in segments of two windows or more whose
+                                        impacts are their weights (see bounds.py)
 
 Rows are in the order of their three heaviest terms, so that neighbours are alike and bounds are
 tight; equal scores rank by seq all the same. Batches, and segments in memory, are containers of
