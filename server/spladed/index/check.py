@@ -77,7 +77,7 @@ def check_ids(ids: Sequence[str], where: str = "ids[{}]") -> None:
     # All at once first: a million ids are looked at in 50 ms, and one by one in seconds.
     if "".join(ids).isascii():
         lengths = list(map(len, ids))
-        if 1 <= min(lengths, default=1) and max(lengths, default=1) <= MAX_ID_BYTES:
+        if min(lengths, default=1) >= 1 and max(lengths, default=1) <= MAX_ID_BYTES:
             return
     for number, id in enumerate(ids):
         _check_id(id, where.format(number))
