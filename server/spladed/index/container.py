@@ -61,9 +61,9 @@ def write(sections: Iterable[Section], append: Callable[[Any], None]) -> None:
 
 def to_bytes(sections: Iterable[Section]) -> bytes:
     """A container in memory."""
-    data = bytearray()
-    write(sections, data.extend)
-    return bytes(data)
+    pieces: list[Any] = []
+    write(sections, pieces.append)
+    return b"".join(pieces)  # each byte is copied once, to its place
 
 
 def _bytes(array: npt.NDArray[Any]) -> memoryview:

@@ -49,7 +49,8 @@ class Writer:
         self._last_bundle = bundles[-1][1] if bundles else ""
 
     def close(self) -> None:
-        """Wait for the commit under way, then refuse further ones."""
+        """Commit who waits, then refuse further writes."""
+        self._line.close()
         with self._committing:
             self._closed = True
 
