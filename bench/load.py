@@ -54,6 +54,7 @@ def main() -> int:
         make(csr, arguments.documents)
         found |= {"csr_bytes": csr.stat().st_size}
         found |= compared(csr, folder, arguments.documents, arguments.passes)
+    found["speed_over_copy"] = ratios(found)
     write(arguments.results / "load.json", found)
     show(found)
     plot(found, arguments.results / "load.png")
@@ -156,17 +157,19 @@ def speed(runs: list[dict[str, float]], size: float) -> tuple[float, float]:
     return statistics.median(rates), max(rates)
 
 
-def verdicts(found: dict[str, Any]) -> list[Verdict]:
-    """Each load against the copy beside it, so that both saw the same disk."""
+def ratios(found: dict[str, Any]) -> list[float]:
+    """Of each load to the copy beside it, so that both saw the same disk."""
     pairs = zip(found["copies"], found["loads"], strict=True)
-    ratios = [copy["wall_seconds"] / load["wall_seconds"] for copy, load in pairs]
-    found["speed_over_copy"] = ratios
+    return [copy["wall_seconds"] / load["wall_seconds"] for copy, load in pairs]
+
+
+def verdicts(found: dict[str, Any]) -> list[Verdict]:
     peak = max(run["peak_mb"] for run in found["loads"])
     growth = peak / found["half"]["peak_mb"]
     wanted, most = target("load", "least_times_copy"), target("load", "memory_growth")
     return [
-        Verdict("speed, times that of the copy (median)", statistics.median(ratios), wanted,
-                "times", most=False),
+        Verdict("speed, times that of the copy (median)",
+                statistics.median(found["speed_over_copy"]), wanted, "times", most=False),
         Verdict("peak memory, all rows over half of them", growth, most, "times"),
         Verdict("peak memory", peak, target("load", "most_mb"), "MB"),
     ]  # fmt: skip
