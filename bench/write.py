@@ -217,7 +217,7 @@ def plot(found: dict[str, Any], path: Path) -> None:
             axes.bar(at, [row[key] for row in mine], width=0.2, label=name)
         axes.set_yscale("log")
         labels = [f"{batch:,} x {callers}" for batch, callers, _ in CASES]
-        axes.set_xticks([place + 0.3 for place in range(len(CASES))], labels)
+        axes.set_xticks([place + 0.3 for place in range(len(CASES))], labels, fontsize=8)
         axes.set_xlabel("batch x callers")
         axes.set_title(label)
     rates.legend(fontsize=8)
