@@ -59,7 +59,9 @@ class Scratch:
     def fit(self, dimension: int, documents: int) -> None:
         """Make room for a segment."""
         if dimension > len(self.flags):
-            self.flags, self.weights = np.zeros(dimension, np.uint8), np.zeros(dimension)
+            # Any 16 bits are a place in it, also where a file has rotted.
+            terms = max(dimension, 1 << 16)
+            self.flags, self.weights = np.zeros(terms, np.uint8), np.zeros(terms)
         windows = -(-documents // (WINDOW_SUPERBLOCKS << SUPERBLOCK_BITS))
         if windows * WINDOW_SUPERBLOCKS > len(self.bounds):
             self._fit_superblocks(windows)
