@@ -182,7 +182,11 @@ def show(found: dict[str, Any]) -> None:
         end="",
     )
     print(f" of {found['csr_bytes'] / 1e6:,.0f} MB, {found['documents']:,} documents")
-    print(f"{'':<24}{'docs/s':>10}{'MB/s':>8}{'best':>8}{'wall s':>8}{'CPU s':>8}{'peak MB':>9}")
+    print(
+        f"{'':<24}{'docs/s':>10}{'MB/s':>8}{'best':>8}{'wall s':>8}{'CPU s':>8}{'peak MB':>9}",
+        end="",
+    )
+    print("  cores that others took")
     kinds = {"copy": "copies", "spladed load": "loads", "Qdrant Edge upserts": "qdrant_edge"}
     for name, kind in kinds.items():
         runs = found[kind]
@@ -191,9 +195,10 @@ def show(found: dict[str, Any]) -> None:
         cpu = statistics.median(run["cpu_seconds"] for run in runs)
         median, best = speed(runs, runs[0]["bytes"])
         peak = max(run.get("peak_mb", 0) for run in runs)
+        others = statistics.median(run["others_cores"] for run in runs)
         print(
             f"{name:<24}{documents / wall:>10,.0f}{median / 1e6:>8.0f}{best / 1e6:>8.0f}"
-            f"{wall:>8.2f}{cpu:>8.2f}{peak:>9.0f}"
+            f"{wall:>8.2f}{cpu:>8.2f}{peak:>9.0f}{others:>8.1f}"
         )
     peer = found["qdrant_edge"][0]
     made, optimized = peer["preparing_seconds"], peer["optimizing_seconds"]

@@ -28,18 +28,32 @@ class Used:
     wall_seconds: float
     cpu_seconds: float
     written_bytes: int
+    machine_seconds: float
 
     @classmethod
     def now(cls) -> Used:
         tree = [os.getpid(), *descendants(os.getpid())]
-        return cls(time.perf_counter(), sum(map(_cpu, tree)), sum(map(_written, tree)))
+        written = sum(map(_written, tree))
+        return cls(time.perf_counter(), sum(map(_cpu, tree)), written, _machine())
 
     def since(self, before: Used) -> dict[str, float]:
+        """What was used between; `others_cores` is how many cores the rest of the machine took,
+        which is what makes wall times long where it is not near 0."""
+        wall = self.wall_seconds - before.wall_seconds
+        cpu = self.cpu_seconds - before.cpu_seconds
+        others = self.machine_seconds - before.machine_seconds - cpu
         return {
-            "wall_seconds": self.wall_seconds - before.wall_seconds,
-            "cpu_seconds": self.cpu_seconds - before.cpu_seconds,
+            "wall_seconds": wall,
+            "cpu_seconds": cpu,
             "written_bytes": self.written_bytes - before.written_bytes,
+            "others_cores": max(0.0, others / wall),
         }
+
+
+def _machine() -> float:
+    """Seconds that all processors worked, for whomever: man 5 proc_stat, without idle, iowait."""
+    ticks = list(map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]))
+    return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")
 
 
 def _cpu(pid: int) -> float:
