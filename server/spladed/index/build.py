@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -137,15 +138,21 @@ def _cuts(lengths: _Numbers) -> list[int]:
 
 
 def _meta(settings: CollectionSettings, weights: int, windows: list[int]) -> npt.NDArray[np.uint8]:
+    content = f'{{{_of_settings(settings)}, "weights": {weights}, "windows": {windows}}}'
+    return np.frombuffer(content.encode(), np.uint8)
+
+
+@lru_cache(maxsize=64)
+def _of_settings(settings: CollectionSettings) -> str:
+    """What every segment of a collection says of it, without braces: a batch of one document
+    would spend most of its time on it."""
     content = {
         "dimension": settings.dimension,
         "weight_format": settings.weight_format,
         "scoring": asdict(settings.scoring),
         "fields": [asdict(field) for field in settings.fields],
-        "weights": weights,
-        "windows": windows,
     }
-    return np.frombuffer(json.dumps(content).encode(), np.uint8)
+    return json.dumps(content)[1:-1]
 
 
 def _identity(source: Source, fields: Sequence[Field], order: _Numbers) -> Iterator[Section]:

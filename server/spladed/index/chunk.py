@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from spladed.index import columns
 from spladed.index.batch import Batch, Columns
@@ -85,3 +86,12 @@ class Chunk:
             return batch, range(count)
         last = sorted({name: number for number, name in enumerate(self.names)}.values())
         return batch.take(np.array(last, np.int64), fields), last
+
+    def payloads_of(
+        self, seqs: npt.NDArray[np.int64], numbers: Sequence[int]
+    ) -> list[tuple[int, bytes]]:
+        """(seq, payload) of the documents of these numbers that have one."""
+        if not self.payloads:
+            return []
+        pairs = zip(seqs.tolist(), numbers, strict=True)
+        return [(seq, self.payloads[number]) for seq, number in pairs if number in self.payloads]

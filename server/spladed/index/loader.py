@@ -134,12 +134,6 @@ class Load:
             self.replaced += sum(map(len, dead)) + len(chunk.names) - len(kept)
 
     def _stored(self, chunk: Chunk, kept: Sequence[int], batch: Batch) -> Stored:
-        seqs = batch.seqs.tolist()
-        payloads = [
-            (seq, chunk.payloads[number])
-            for seq, number in zip(seqs, kept, strict=True)
-            if number in chunk.payloads
-        ]
-        return Stored(
-            seqs[0], seqs[-1], b"", payloads, self._writer.bundle_change(seqs[0], self._bundle_id)
-        )
+        first, last = int(batch.seqs[0]), int(batch.seqs[-1])
+        bundles = self._writer.bundle_change(first, self._bundle_id)
+        return Stored(first, last, b"", chunk.payloads_of(batch.seqs, kept), bundles)
