@@ -120,8 +120,8 @@ class IndexConfig:
     search_threads:  searches, gets and explains side by side; 0 takes the cores
     write_threads:   upserts and deletes side by side; those of one collection share an fsync.
                      Of them one is taken by a compaction or backup while it lasts.
-    flush_documents: of a collection's buffer, at which it is written to a segment file; 32,768
-                     are searched in about 0.1 ms and read back in about 1 s
+    flush_documents: of a collection's buffer, at which it is written to a segment file; until
+                     then they are in memory, and read back with every start
     flush_bytes:     likewise; 64 MiB is RocksDB's write_buffer_size
     stall_seconds:   what a write waits for flushes and merges that are behind it, before it is
                      refused with WRITES_AHEAD; below the 30 s that clients wait, so that they

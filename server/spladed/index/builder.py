@@ -78,7 +78,7 @@ class Here:
 class Child:
     """Builds in a process of its own, so that this one's interpreter is left to its callers.
 
-    The process starts with the first build and is kept: starting costs half a second.
+    The process starts with the first build and is kept: starting it means importing numba.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,5 @@
-"""The durable truth of one collection: `catalog.sqlite`. The only import of sqlite3.
+"""The durable truth of one collection: `catalog.sqlite`. The only import of sqlite3, and
+long for it.
 
 One connection writes, under the collection's lock; reads borrow connections of their own,
 whose transactions a writer neither blocks nor waits for (WAL).

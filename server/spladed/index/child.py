@@ -56,7 +56,7 @@ def _answer(job: dict[str, Any]) -> dict[str, Any]:
     except SpladedError as error:
         kind = type(error).__name__
         return {"error": kind, "reason": error.reason, "message": error.message}
-    except Exception as error:
+    except Exception as error:  # whatever it is, the parent must hear of it
         message = f"building a segment failed: {error!r}; this is a bug"
         return {"error": "Internal", "reason": "BUG", "message": message}
     return {"documents": documents}

@@ -98,7 +98,7 @@ class Line:
         """Every one of the group gets its answer, once."""
         try:
             results = self._commit([waiting.write for waiting in group])
-        except BaseException as error:
+        except BaseException as error:  # whatever it is, the callers must hear of it
             for waiting in group:
                 waiting.outcome.set_exception(error)
             return

@@ -37,8 +37,8 @@ _MAX_SEGMENTS = 64
 class Upkeep:
     """When work is done beside the writes; raises InvalidInput if it cannot be so.
 
-    flush_documents, flush_bytes: what the buffer holds when it is flushed. 32,768 documents
-        are searched in about 0.1 ms, and read back in about a second when opened.
+    flush_documents, flush_bytes: what the buffer holds when it is flushed. It is in memory,
+        searched beside the segments, and built anew when the collection is opened.
     max_flushes:   how many times that it may hold while a flush is under way; then writes wait
     stall_seconds: how long they wait before they are refused
     background:    on threads and in child processes; else in the write that made it due

@@ -5,7 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
@@ -13,7 +14,7 @@ import zstandard
 
 from spladed.errors import InvalidInput, NotFound
 
-__all__ = ["find", "numbered_lines"]
+__all__ = ["find", "numbered_lines", "readable"]
 
 _SUFFIXES = ("", ".zst", ".gz")
 
@@ -44,21 +45,33 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     FILE for a file that cannot be read.
     """
     number = 0
-    try:
-        with _open(path) as file:
+    with readable(path, lambda: f" after line {number}"), _open(path) as file:
+        try:
             for number, line in enumerate(file, 1):
                 text = line.decode()  # line by line, so that a bad byte has a line number
                 if text.strip():
                     yield number, text.rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise InvalidInput(
-            f"{path}:{number} is not UTF-8: {error}; convert the file first",
-            reason="ENCODING",
-            field=f"{path}:{number}",
-        ) from error
+        except UnicodeDecodeError as error:
+            raise InvalidInput(
+                f"{path}:{number} is not UTF-8: {error}; convert the file first",
+                reason="ENCODING",
+                field=f"{path}:{number}",
+            ) from error
+
+
+@contextmanager
+def readable(path: Path, so_far: Callable[[], str] = str) -> Iterator[None]:
+    """Around reading: the system's errors and those of packed files become ours.
+
+    so_far: where the reading was, for the message
+    Raises NotFound FILE, InvalidInput COMPRESSION.
+    """
+    try:
+        yield
     except (zstandard.ZstdError, gzip.BadGzipFile, zlib.error, EOFError) as error:
+        found = str(error) or "it ends early"
         raise InvalidInput(
-            f"{path} cannot be unpacked after line {number}: {error}; copy the file again",
+            f"{path} cannot be unpacked{so_far()}: {found}; copy the file again",
             reason="COMPRESSION",
             field=str(path),
         ) from error

@@ -1,4 +1,5 @@
-"""Rows packed, unpacked, ordered and inverted: the loops behind segments.
+"""Rows packed, unpacked, ordered and inverted: the loops behind segments. Long, since all of
+them know how a packed row lies.
 
 Packed rows, in `data` from the byte at which their section starts: for each row its terms,
 uint16, or uint32 if `wide`; then its weights, uint16, or float32 if `floats`. Float32 weights

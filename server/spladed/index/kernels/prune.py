@@ -93,6 +93,7 @@ def _fill_rest(bounds: _Array, allowed: _Array, least: float, below: float, visi
         rest[superblock] = 0
 
 
+# Long, since its steps share some twenty arrays, which each part would have to be given.
 @compiled(
     types.int64(
         _I4, _F8, _U1, _TABLE, types.boolean, types.boolean, _I8, _U8,

@@ -22,12 +22,13 @@ import numpy as np
 import numpy.typing as npt
 
 from spladed.errors import InvalidInput, Mismatch
+from spladed.jobs.compressed import readable
 from spladed.jobs.vectors import ciff_wire as wire
 from spladed.jobs.vectors.checked import checked, cuts
 from spladed.jobs.vectors.chunk import Chunk, Options, Skipped, VectorFile, decide_dimension
 from spladed.jobs.vectors.ciff_write import write
 from spladed.jobs.vectors.document import identity_of
-from spladed.jobs.vectors.files import foreign, readable
+from spladed.jobs.vectors.files import foreign
 from spladed.jobs.vectors.spool import WindowSpool
 from spladed.jobs.vectors.vocabulary import (
     numbers_of,

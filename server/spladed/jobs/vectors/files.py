@@ -4,35 +4,14 @@ from __future__ import annotations
 
 import errno
 import gzip
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
-from spladed.errors import Exhausted, InvalidInput, NotFound, SpladedError, Unavailable
+from spladed.errors import Exhausted, InvalidInput, SpladedError, Unavailable
 
-__all__ = ["create", "foreign", "readable", "unwritable", "written"]
-
-
-@contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Around reading: the system's errors and those of packed files become ours.
-
-    Raises NotFound FILE, InvalidInput COMPRESSION.
-    """
-    try:
-        yield
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InvalidInput(
-            f"{path} cannot be unpacked: {error or 'it ends early'}; copy the file again",
-            reason="COMPRESSION",
-            field=str(path),
-        ) from error
-    except OSError as error:
-        raise NotFound(
-            f"cannot read {path}: {error.strerror or error}", reason="FILE", field=str(path)
-        ) from error
+__all__ = ["create", "foreign", "unwritable", "written"]
 
 
 def foreign(path: Path, found: str, expected: str) -> InvalidInput:

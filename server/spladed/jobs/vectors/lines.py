@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from spladed.errors import InvalidInput
 from spladed.index.values import Document
-from spladed.jobs.compressed import numbered_lines
+from spladed.jobs.compressed import numbered_lines, readable
 from spladed.jobs.vectors.checked import checked
 from spladed.jobs.vectors.chunk import Chunk
-from spladed.jobs.vectors.files import create, readable, written
+from spladed.jobs.vectors.files import create, written
 
 __all__ = ["Row", "bad_line", "check_lines", "chunks_of_lines", "write_lines"]
 

@@ -22,9 +22,10 @@ import numpy as np
 import numpy.typing as npt
 
 from spladed.errors import InvalidInput
+from spladed.jobs.compressed import readable
 from spladed.jobs.vectors.checked import check_indptr, checked, cuts
 from spladed.jobs.vectors.chunk import Chunk, Options, VectorFile, decide_dimension
-from spladed.jobs.vectors.files import foreign, readable, written
+from spladed.jobs.vectors.files import foreign, written
 from spladed.jobs.vectors.ids import ids_of_rows
 from spladed.jobs.vectors.spool import RowSpool
 

@@ -30,6 +30,7 @@ import pyarrow.parquet as pq
 
 from spladed.errors import InvalidInput
 from spladed.index.values import Document, Field, Value
+from spladed.jobs.compressed import readable
 from spladed.jobs.vectors.checked import checked, cuts
 from spladed.jobs.vectors.chunk import (
     CHUNK_ROWS,
@@ -39,7 +40,7 @@ from spladed.jobs.vectors.chunk import (
     decide_dimension,
 )
 from spladed.jobs.vectors.document import fields_of, metadata_text
-from spladed.jobs.vectors.files import foreign, readable, written
+from spladed.jobs.vectors.files import foreign, written
 
 __all__ = ["read", "write"]
 
