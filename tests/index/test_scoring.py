@@ -37,7 +37,7 @@ def test_impacts_are_those_of_the_formula_on_both_sides(
             for _, impact in sorted(impacts(how, row, how.document_power).items())
         ]
         assert numbers.tolist() == expected
-        found = scoring.query_impacts(how, asked.values)
+        found = scoring.query_impacts(how, asked)
         assert found.dtype == np.float32
         expected = [impact for _, impact in sorted(impacts(how, query, how.query_power).items())]
         assert found.tolist() == expected

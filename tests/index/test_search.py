@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spladed.index import CollectionSettings, Scoring, Upkeep, WeightFormat, build, search
+from spladed.index import hits as hits_of
 from spladed.index.snapshot import Part, Snapshot
 from spladed.sparse import SparseBatch
 
@@ -52,8 +53,8 @@ def found(
     snapshot: Snapshot, query: SparseBatch, k: int, how: Scoring = DOT
 ) -> list[tuple[str, float]]:
     allowed = [part.live for part in snapshot.parts]
-    best = search.top(snapshot, allowed, query, k, how)
-    return [(snapshot.id(place), score) for score, place in best]
+    scores, *where = search.Search(snapshot, allowed, query, k, how).best(0)
+    return list(zip(hits_of.names(snapshot, *where).ids(), scores.tolist(), strict=True))
 
 
 @settings(max_examples=300, deadline=None)
@@ -212,4 +213,5 @@ def test_the_scratch_is_clean_after_every_query() -> None:
     query = batch(50, dict.fromkeys(range(50), 1.0))
     first = found(snapshot, query, 5)
     assert all(found(snapshot, query, 5) == first for _ in range(3))
-    assert not search._scratch.sums.any()
+    assert search._idle
+    assert not any(scratch.sums.any() for scratch in search._idle)

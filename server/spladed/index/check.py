@@ -16,11 +16,13 @@ __all__ = [
     "check_contents",
     "check_dimension",
     "check_documents",
+    "check_effort",
     "check_ids",
     "check_k",
     "check_lengths",
     "check_name",
     "check_one_row",
+    "check_threads",
     "is_name",
 ]
 
@@ -98,6 +100,24 @@ def check_k(k: int) -> None:
     """Raises InvalidInput K unless 1 <= k <= MAX_K."""
     if not 1 <= k <= MAX_K:
         raise InvalidInput(f"k is {k}; expected 1 to {MAX_K}", reason="K", field="k")
+
+
+def check_effort(effort: float) -> None:
+    """Raises InvalidInput EFFORT unless 0 <= effort <= 1."""
+    if not 0 <= effort <= 1:  # NaN fails too
+        raise InvalidInput(
+            f"effort is {effort:g}; expected 0 (fastest) to 1 (exact)",
+            reason="EFFORT",
+            field="effort",
+        )
+
+
+def check_threads(threads: int) -> None:
+    """Raises InvalidInput THREADS unless there is one at least."""
+    if threads < 1:
+        raise InvalidInput(
+            f"threads is {threads}; expected 1 or more", reason="THREADS", field="threads"
+        )
 
 
 def check_one_row(query: SparseBatch) -> None:

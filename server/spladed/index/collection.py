@@ -5,21 +5,23 @@ Long, since the room's promises stand here, each with its method.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from spladed.errors import Mismatch, NotFound, SpladedError, Unavailable
 from spladed.index import backup, bits, columns, folder, grid, payload
+from spladed.index.answers import Answers
 from spladed.index.backup import BackedUp
 from spladed.index.catalog import CATALOG_NAME, Catalog, settle
-from spladed.index.check import check_dimension, check_documents, check_ids
+from spladed.index.check import check_dimension, check_documents, check_ids, check_threads
 from spladed.index.draft import Delete, Upsert
 from spladed.index.files import sweep
 from spladed.index.filter import Filter
 from spladed.index.follower import Follower
+from spladed.index.hits import Ranked
 from spladed.index.ids import Ids
 from spladed.index.load import load
 from spladed.index.loader import Load
@@ -44,7 +46,7 @@ from spladed.index.values import (
     Stats,
     WeightFormat,
 )
-from spladed.index.view import Origin, View
+from spladed.index.view import Asked, Origin, View
 from spladed.index.writer import Writer
 from spladed.sparse import SparseBatch
 
@@ -61,6 +63,8 @@ __all__ = [
     "Upkeep",
     "WeightFormat",
 ]
+
+T = TypeVar("T")
 
 
 class Collection:
@@ -340,18 +344,43 @@ class Collection:
         k: int,
         *,
         keep: Filter | None = None,
+        effort: float = 1.0,
+        threads: int = 1,
         with_documents: bool = False,
     ) -> tuple[list[list[Hit]], int]:
         """The k best documents of each query, and the generation that all of them saw.
 
-        keep: only documents that this filter keeps are hits
-        Exact: score falling, ties in the order of acceptance, none that scores 0. `queries`
-        holds the invariants of SparseBatch (`checked`). Raises InvalidInput K, FILTER, FIELD,
-        FIELD_TYPE; Mismatch DIMENSION.
+        keep:    only documents that this filter keeps are hits
+        effort:  from 0 (fastest, may miss hits) to 1 (exact)
+        threads: how many may share the queries, this one among them; one takes a query alone
+        Score falling, ties in the order of acceptance, none that scores 0. `queries` holds the
+        invariants of SparseBatch (`checked`). Raises InvalidInput K, EFFORT, THREADS, FILTER,
+        FIELD, FIELD_TYPE; Mismatch DIMENSION.
         """
-        with self._view() as view:
-            hits = view.search(queries, k, keep=keep, with_documents=with_documents)
-            return hits, view.generation
+        check_threads(threads)
+        answers = self.answers(
+            queries, k, keep=keep, effort=effort, with_documents=with_documents, made=Ranked.hits
+        )
+        return answers.finish(threads), answers.generation
+
+    def answers(
+        self,
+        queries: SparseBatch,
+        k: int,
+        *,
+        keep: Filter | None,
+        effort: float,
+        with_documents: bool,
+        made: Callable[[Ranked], T],
+    ) -> Answers[T]:
+        """A search that its caller's threads carry out; `made` of each query's hits."""
+
+        @contextmanager
+        def asking() -> Iterator[Asked]:
+            with self._view() as view:
+                yield view.ask(queries, k, keep=keep, effort=effort, with_documents=with_documents)
+
+        return Answers(len(queries), asking(), made)
 
     def explain(self, query: SparseBatch, ids: Sequence[str]) -> list[Explanation]:
         """The terms that each of these documents shares with a query of one row.

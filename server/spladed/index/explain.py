@@ -21,7 +21,7 @@ def explain(id: str, query: SparseBatch, row: Rows, how: Scoring) -> Explanation
     impacts = scoring.document_impacts(how, row)
     document = impacts if impacts.dtype == np.float32 else grid.numbers(impacts)
     products = (
-        scoring.query_impacts(how, query.values)[ours].astype(np.float64)
+        scoring.query_impacts(how, query)[ours].astype(np.float64)
         * document[theirs].astype(np.float64)
     )  # fmt: skip
     columns = (

@@ -19,6 +19,7 @@ from spladed.index import grid
 from spladed.index.kernels import build as kernels
 from spladed.index.rows import Rows, Weights
 from spladed.index.values import Scoring
+from spladed.sparse import SparseBatch
 
 __all__ = ["document_impacts", "has_plain_impacts", "query_impacts"]
 
@@ -37,12 +38,12 @@ def document_impacts(scoring: Scoring, rows: Rows) -> Weights:
     return _impacts(scoring, rows.indptr, grid.numbers(rows.weights), scoring.document_power)
 
 
-def query_impacts(scoring: Scoring, values: _Floats) -> _Floats:
-    """The impact of each weight of one query [nq]."""
+def query_impacts(scoring: Scoring, queries: SparseBatch) -> _Floats:
+    """The impact of each weight of these queries [nnz]."""
     if has_plain_impacts(scoring):
-        return values
-    indptr = np.array([0, len(values)], np.int64)
-    return _impacts(scoring, indptr, values, scoring.query_power)
+        return queries.values
+    weights = np.ascontiguousarray(queries.values)
+    return _impacts(scoring, queries.indptr, weights, scoring.query_power)
 
 
 def _impacts(

@@ -1,14 +1,15 @@
-"""The k best documents of a snapshot, exactly.
+"""The k best documents of a snapshot for each query of a batch.
 
 What brute force over the stored numbers gives: the same ids in the same order (score
-falling, ties by rising seq), none that scores 0. All parts share one heap.
+falling, ties by rising seq), none that scores 0; with less effort than 1 some may be missing.
+All parts share one heap.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,19 +23,31 @@ from spladed.index.kernels import prune as pruning
 from spladed.index.kernels import score as kernels
 from spladed.index.plan import POSTINGS_A_VISIT, prunes
 from spladed.index.segment import Segment
-from spladed.index.snapshot import Part, Place, Snapshot
+from spladed.index.snapshot import Part, Snapshot
 from spladed.index.values import Scoring
 from spladed.sparse import SparseBatch
 
-__all__ = ["top"]
+__all__ = ["Best", "Search"]
+
+_Terms = npt.NDArray[np.int32]
+_Floats = npt.NDArray[np.float64]
+_Numbers = npt.NDArray[np.int64]
 
 # A place as one number: part << 32 | row.
 _ROW_BITS = 32
 _ROW_MASK = (1 << _ROW_BITS) - 1
 
 
-class _Scratch(threading.local):
-    """A thread's accumulators and heap, kept from query to query: 752 kB.
+class Best(NamedTuple):
+    """The hits of one query, best first: scores float64, where they are int64."""
+
+    scores: _Floats
+    parts: _Numbers
+    rows: _Numbers
+
+
+class _Scratch:
+    """The accumulators and heap of one query at a time, kept for later ones: 752 kB.
 
     And what pruning writes to, once it has pruned: 0.6 MB at a million documents.
     """
@@ -52,73 +65,116 @@ class _Scratch(threading.local):
         return self.scores, self.seqs, self.places
 
 
-_scratch = _Scratch()
+# As many as queries ever ran at once, in whichever threads.
+_idle: list[_Scratch] = []
 
 
-def top(
-    snapshot: Snapshot, allowed: Sequence[Bits], query: SparseBatch, k: int, how: Scoring
-) -> list[tuple[float, Place]]:
-    """(score, place) of the k best for a query of one row; fewer if fewer score above 0.
+def _scratch() -> _Scratch:
+    try:
+        return _idle.pop()
+    except IndexError:
+        return _Scratch()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Share:
+    """A part as every query of a batch searches it: the rows that may be hits, and how."""
+
+    segment: Segment
+    allowed: Bits
+    place: int
+    prunes: bool
+
+
+class Search:
+    """The k best for each query of a batch; what its queries share is made once.
 
     allowed: for each part the rows that may be hits
+    effort:  from 0 (fastest) to 1 (exact)
+    Threads may share it.
     """
-    terms = query.indices.astype(np.int32)
-    impacts = scoring.query_impacts(how, query.values).astype(np.float64)
-    size = 0
-    for number, (part, rows) in enumerate(zip(snapshot.parts, allowed, strict=True)):
-        size = _offer(part, rows, terms, impacts, number << _ROW_BITS, k, size)
-    return _ranked(size)
 
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        allowed: Sequence[Bits],
+        queries: SparseBatch,
+        k: int,
+        how: Scoring,
+        effort: float = 1.0,
+    ) -> None:
+        self._starts = queries.indptr.tolist()
+        self._terms = np.ascontiguousarray(queries.indices, np.int32)
+        impacts = scoring.query_impacts(how, queries)
+        self._impacts = impacts.astype(np.float64)
+        # The step is a power of two: it scales the query's side here and no bit of a sum moves.
+        self._scaled = self._impacts * grid.FIXED16_STEP
+        self._k, self._effort = k, effort
+        self._shares = _shares(snapshot, allowed, k)
 
-def _offer(
-    part: Part,
-    allowed: Bits,
-    terms: npt.NDArray[np.int32],
-    impacts: npt.NDArray[np.float64],
-    place: int,
-    k: int,
-    size: int,
-) -> int:
-    segment = part.segment
-    # The step is a power of two: it scales the query's side here and no bit of the sum moves.
-    scaled = impacts if segment.float_impacts else impacts * grid.FIXED16_STEP
-    if len(terms) and segment.bounds is not None:
-        documents, superblocks = pruning.spread(allowed)
-        if prunes(k, documents=segment.documents, allowed=documents, superblocks=superblocks):
-            size = _prune(segment, segment.bounds, allowed, terms, scaled, place, k, size)
+    def best(self, number: int) -> Best:
+        """The hits of one query; fewer than k if fewer score above 0."""
+        own = slice(*self._starts[number : number + 2])
+        terms, impacts, scaled = self._terms[own], self._impacts[own], self._scaled[own]
+        scratch, size = _scratch(), 0
+        for share in self._shares if len(terms) else ():
+            weights = impacts if share.segment.float_impacts else scaled
+            size = self._offer(share, terms, weights, scratch, size)
+        found = _ranked(scratch, size)
+        _idle.append(scratch)
+        return found
+
+    def _offer(
+        self, share: _Share, terms: _Terms, weights: _Floats, scratch: _Scratch, size: int
+    ) -> int:
+        segment, allowed = share.segment, share.allowed
+        if share.prunes and segment.bounds is not None:
+            size = self._prune(share, segment.bounds, terms, weights, scratch, size)
             if size >= 0:
                 return size
             # It gave up: what is left is in its bitmap, and the heap has all other hits.
-            size, allowed = -1 - size, _scratch.pruning.rest[: len(allowed)]
-    return kernels.score(
-        terms, scaled, segment.data, segment.directory, segment.wide, segment.float_impacts,
-        segment.seqs, allowed, place, k, size, _scratch.sums, *_scratch.heap,
-    )  # fmt: skip
+            size, allowed = -1 - size, scratch.pruning.rest[: len(allowed)]
+        return kernels.score(
+            terms, weights, segment.data, segment.directory, segment.wide, segment.float_impacts,
+            segment.seqs, allowed, share.place, self._k, size, scratch.sums, *scratch.heap,
+        )  # fmt: skip
+
+    def _prune(
+        self, share: _Share, bounds: Bounds, terms: _Terms, weights: _Floats, scratch: _Scratch,
+        size: int,
+    ) -> int:  # fmt: skip
+        segment, own = share.segment, scratch.pruning
+        own.fit(segment.dimension, segment.documents)
+        return pruning.prune(
+            terms, weights, segment.data, segment.directory, segment.wide, segment.floats,
+            segment.seqs, share.allowed, bounds.frequent, bounds.slots, bounds.windows,
+            bounds.spans, POSTINGS_A_VISIT, share.place, self._k, size, *own.arrays,
+            *scratch.heap,
+        )  # fmt: skip
 
 
-def _prune(
-    segment: Segment,
-    bounds: Bounds,
-    allowed: Bits,
-    terms: npt.NDArray[np.int32],
-    scaled: npt.NDArray[np.float64],
-    place: int,
-    k: int,
-    size: int,
-) -> int:
-    scratch = _scratch.pruning
-    scratch.fit(segment.dimension, segment.documents)
-    return pruning.prune(
-        terms, scaled, segment.data, segment.directory, segment.wide, segment.floats,
-        segment.seqs, allowed, bounds.frequent, bounds.slots, bounds.windows, bounds.spans,
-        POSTINGS_A_VISIT, place, k, size, *scratch.arrays, *_scratch.heap,
-    )  # fmt: skip
+def _shares(snapshot: Snapshot, allowed: Sequence[Bits], k: int) -> list[_Share]:
+    """The parts that may have hits. The largest comes first: it likely has the best ones, and
+    then the others are held against a high threshold."""
+    shares: list[tuple[int, _Share]] = []
+    for number, (part, rows) in enumerate(zip(snapshot.parts, allowed, strict=True)):
+        documents, superblocks = _spread(part, rows)
+        if documents:
+            segment = part.segment
+            pruned = segment.bounds is not None and prunes(
+                k, documents=segment.documents, allowed=documents, superblocks=superblocks
+            )
+            shares.append((documents, _Share(segment, rows, number << _ROW_BITS, pruned)))
+    return [share for _, share in sorted(shares, key=lambda each: -each[0])]
 
 
-def _ranked(size: int) -> list[tuple[float, Place]]:
-    scores, places = _scratch.scores[:size], _scratch.places[:size]
-    order = np.lexsort((_scratch.seqs[:size], -scores))
-    return [
-        (score, (place >> _ROW_BITS, place & _ROW_MASK))
-        for score, place in zip(scores[order].tolist(), places[order].tolist(), strict=True)
-    ]
+def _spread(part: Part, allowed: Bits) -> tuple[int, int]:
+    """How many rows are allowed, and how many superblocks have any; of live rows all of them."""
+    return (part.live_count, len(allowed)) if allowed is part.live else pruning.spread(allowed)
+
+
+def _ranked(scratch: _Scratch, size: int) -> Best:
+    scores, places = scratch.scores[:size], scratch.places[:size]
+    order = np.lexsort((scratch.seqs[:size], -scores))
+    places = places[order]
+    return Best(scores[order], places >> _ROW_BITS, places & _ROW_MASK)

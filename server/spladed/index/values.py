@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from spladed.declared import Field, FieldType, Formula, Scoring, Value
 from spladed.errors import InvalidInput
@@ -89,8 +89,7 @@ class Document:
     fields: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """One document that scored above 0; `document` only when it was asked for."""
 
     id: str

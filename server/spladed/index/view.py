@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from spladed.errors import NotFound
 from spladed.index import columns, explain, grid, payload, search
 from spladed.index.bits import Bits
-from spladed.index.check import check_dimension, check_ids, check_k, check_one_row
+from spladed.index.check import (
+    check_dimension,
+    check_effort,
+    check_ids,
+    check_k,
+    check_one_row,
+)
 from spladed.index.filter import Filter, checked
+from spladed.index.hits import Ranked, names
 from spladed.index.masks import Masks
 from spladed.index.rows import Rows
 from spladed.index.snapshot import Part, Place, Snapshot
@@ -19,7 +28,7 @@ from spladed.index.union import shares_of
 from spladed.index.values import CollectionSettings, Document, Explanation, Found, Hit, Value
 from spladed.sparse import SparseBatch
 
-__all__ = ["Origin", "Payloads", "View"]
+__all__ = ["Asked", "Origin", "Payloads", "View"]
 
 # The payload of each seq, None where there is none.
 Payloads = Callable[[Sequence[int]], list[bytes | None]]
@@ -45,6 +54,8 @@ class View:
         self._origin = origin
         self._settings = origin.settings
         self._payloads = payloads
+        # Those of a follower come over one connection, whichever threads ask.
+        self._reading = threading.Lock()
 
     @property
     def generation(self) -> int:
@@ -74,14 +85,29 @@ class View:
         k: int,
         *,
         keep: Filter | None = None,
+        effort: float = 1.0,
         with_documents: bool = False,
     ) -> list[list[Hit]]:
         """The k best documents of each query."""
+        asked = self.ask(queries, k, keep=keep, effort=effort, with_documents=with_documents)
+        return [asked.ranked(number).hits() for number in range(len(queries))]
+
+    def ask(
+        self,
+        queries: SparseBatch,
+        k: int,
+        *,
+        keep: Filter | None,
+        effort: float,
+        with_documents: bool,
+    ) -> Asked:
+        """The queries of a search, checked and prepared."""
         check_k(k)
+        check_effort(effort)
         check_dimension(queries, self._settings.dimension, "queries")
-        allowed = self.allowed(keep)
-        rows = (queries.slice(row, row + 1) for row in range(len(queries)))
-        return [self._hits(query, k, allowed, with_documents) for query in rows]
+        how, allowed = self._settings.scoring, self.allowed(keep)
+        prepared = search.Search(self.snapshot, allowed, queries, k, how, effort)
+        return Asked(self, prepared, with_documents)
 
     def explain(self, query: SparseBatch, ids: Sequence[str]) -> list[Explanation]:
         """The terms that each of these documents shares with a query of one row."""
@@ -101,10 +127,11 @@ class View:
 
     def documents(self, places: Sequence[Place], *, whole: bool) -> list[Document]:
         """The documents there, in order; with nothing but their ids unless `whole`."""
-        ids = [self.snapshot.id(place) for place in places]
+        ids = names(self.snapshot, *_columns(places)).ids()
         if not whole:
             return [Document(id) for id in ids]
-        payloads = self._payloads([self.snapshot.seq(place) for place in places])
+        with self._reading:
+            payloads = self._payloads([self.snapshot.seq(place) for place in places])
         texts = [
             payload.decode(stored, f"{self._origin.name}, document {id!r}") if stored else ("", "")
             for id, stored in zip(ids, payloads, strict=True)
@@ -122,21 +149,12 @@ class View:
         return int(self.snapshot.parts[place[0]].segment.lengths(rows)[0])
 
     def _kept(self, part: Part, keep: Filter) -> Bits:
-        return part.live & self._origin.masks.get(keep, part.segment)
-
-    def _hits(
-        self, query: SparseBatch, k: int, allowed: Sequence[Bits], with_documents: bool
-    ) -> list[Hit]:
-        best = search.top(self.snapshot, allowed, query, k, self._settings.scoring)
-        if not with_documents:
-            return [Hit(self.snapshot.id(place), score) for score, place in best]
-        documents = self.documents([place for _, place in best], whole=True)
-        scored = zip(documents, best, strict=True)
-        return [Hit(document.id, score, document) for document, (score, _) in scored]
+        mask = self._origin.masks.get(keep, part.segment)
+        return part.live & mask if part.dead_count else mask
 
     def _rows(self, places: Sequence[Place]) -> Rows:
         """The stored rows there, put together in the order of places."""
-        part, rows = np.array(places, np.int64).reshape(-1, 2).T
+        part, rows = _columns(places)
         shares = list(shares_of([each.segment for each in self.snapshot.parts], part))
         lengths = np.empty(len(places), np.int64)
         found = [segment.rows(rows[mine]) for segment, mine in shares]
@@ -169,3 +187,32 @@ class View:
                 field="ids",
             )
         return place
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The queries of a search, each answered on demand; threads may share it."""
+
+    view: View
+    search: search.Search
+    with_documents: bool
+
+    @property
+    def generation(self) -> int:
+        """What all of them see."""
+        return self.view.generation
+
+    def ranked(self, number: int) -> Ranked:
+        """The hits of one query."""
+        best = self.search.best(number)
+        found = names(self.view.snapshot, best.parts, best.rows)
+        if not self.with_documents:
+            return Ranked(found, best.scores)
+        places = list(zip(best.parts.tolist(), best.rows.tolist(), strict=True))
+        return Ranked(found, best.scores, self.view.documents(places, whole=True))
+
+
+def _columns(places: Sequence[Place]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The parts and the rows of these places."""
+    parts, rows = np.array(places, np.int64).reshape(-1, 2).T
+    return np.ascontiguousarray(parts), np.ascontiguousarray(rows)

@@ -1,0 +1,113 @@
+"""The queries of one call, answered by one thread or several, all on one generation."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
+from typing import Generic, TypeVar, cast
+
+from spladed.index.hits import Ranked
+from spladed.index.view import Asked
+
+__all__ = ["Answers"]
+
+T = TypeVar("T")
+
+
+class Answers(Generic[T]):
+    """The answers to `count` queries, each made by a thread that calls `work`.
+
+    asking: entered by the first thread that works, left by the last when none is left
+    made:   what becomes of a query's hits, in the thread that found them
+
+    Threads take one query after another: whatever each costs, none waits while some are left.
+    What fails in one thread ends the work of all.
+    """
+
+    def __init__(
+        self, count: int, asking: AbstractContextManager[Asked], made: Callable[[Ranked], T]
+    ) -> None:
+        self._asking, self._made = asking, made
+        self._left = deque(range(count))
+        self._answers: list[T | None] = [None] * count
+        self._lock = threading.Lock()
+        self._held = ExitStack()
+        self._asked: Asked | None = None
+        self._working = 0
+        self._stopped = False
+        self.generation = -1
+
+    @property
+    def left(self) -> int:
+        """How many queries nobody has taken."""
+        return len(self._left)
+
+    @property
+    def answers(self) -> list[T]:
+        """One a query, in order, once none is left and every `work` has returned."""
+        return cast(list[T], self._answers)
+
+    def work(self, seconds: float = math.inf) -> None:
+        """Answer queries that nobody has taken, until none is left or this time is over."""
+        until = time.monotonic() + seconds
+        if self._stopped:
+            return
+        try:
+            asked = self._begin()
+            while (number := self._take()) is not None:
+                self._answers[number] = self._made(asked.ranked(number))
+                if time.monotonic() >= until:
+                    break
+        except BaseException:
+            self._left.clear()
+            raise
+        finally:
+            self._end()
+
+    def finish(self, threads: int) -> list[T]:
+        """All answers, by this thread and others, `threads` in all."""
+        more = min(threads, self.left) - 1
+        if more < 1:
+            self.work()
+            return self.answers
+        with ThreadPoolExecutor(more, thread_name_prefix="spladed-search") as pool:
+            helping = [pool.submit(self.work) for _ in range(more)]
+            self.work()
+        for each in helping:
+            each.result()
+        return self.answers
+
+    def stop(self) -> None:
+        """Let whoever works end with the query in hand; after the end it changes nothing."""
+        self._stopped = True
+        self._left.clear()
+        self._close_if_over()
+
+    def _begin(self) -> Asked:
+        with self._lock:
+            self._working += 1
+            if self._asked is None:
+                self._asked = self._held.enter_context(self._asking)
+                self.generation = self._asked.generation
+            return self._asked
+
+    def _end(self) -> None:
+        with self._lock:
+            self._working -= 1
+        self._close_if_over()
+
+    def _close_if_over(self) -> None:
+        with self._lock:
+            if not self._left and not self._working:
+                self._held.close()
+
+    def _take(self) -> int | None:
+        try:
+            return self._left.popleft()
+        except IndexError:
+            return None
