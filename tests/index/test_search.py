@@ -53,8 +53,9 @@ def found(
     snapshot: Snapshot, query: SparseBatch, k: int, how: Scoring = DOT
 ) -> list[tuple[str, float]]:
     allowed = [part.live for part in snapshot.parts]
-    scores, *where = search.Search(snapshot, allowed, query, k, how).best(0)
-    return list(zip(hits_of.names(snapshot, *where).ids(), scores.tolist(), strict=True))
+    best = search.Search(snapshot, allowed, query, k, how).best(0)
+    ids = hits_of.names(snapshot.parts, best.places).ids()
+    return list(zip(ids, best.scores.tolist(), strict=True))
 
 
 @settings(max_examples=300, deadline=None)

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, ExitStack
 from typing import Generic, TypeVar, cast
 
 from spladed.index.hits import Ranked
-from spladed.index.view import Asked
+from spladed.index.view import Asked, View
 
 __all__ = ["Answers"]
 
@@ -22,24 +22,29 @@ T = TypeVar("T")
 class Answers(Generic[T]):
     """The answers to `count` queries, each made by a thread that calls `work`.
 
-    asking: entered by the first thread that works, left by the last when none is left
-    made:   what becomes of a query's hits, in the thread that found them
+    view: opened by the first thread that works, closed by the last when no query is left
+    ask:  prepares the queries, once
+    made: what becomes of a query's hits, in the thread that found them
 
     Threads take one query after another: whatever each costs, none waits while some are left.
     What fails in one thread ends the work of all.
     """
 
     def __init__(
-        self, count: int, asking: AbstractContextManager[Asked], made: Callable[[Ranked], T]
+        self,
+        count: int,
+        view: AbstractContextManager[View],
+        ask: Callable[[View], Asked],
+        made: Callable[[Ranked], T],
     ) -> None:
-        self._asking, self._made = asking, made
+        self._view, self._ask, self._made = view, ask, made
         self._left = deque(range(count))
         self._answers: list[T | None] = [None] * count
         self._lock = threading.Lock()
         self._held = ExitStack()
         self._asked: Asked | None = None
         self._working = 0
-        self._stopped = False
+        self._begun = False
         self.generation = -1
 
     @property
@@ -55,11 +60,9 @@ class Answers(Generic[T]):
     def work(self, seconds: float = math.inf) -> None:
         """Answer queries that nobody has taken, until none is left or this time is over."""
         until = time.monotonic() + seconds
-        if self._stopped:
-            return
         try:
             asked = self._begin()
-            while (number := self._take()) is not None:
+            while asked is not None and (number := self._take()) is not None:
                 self._answers[number] = self._made(asked.ranked(number))
                 if time.monotonic() >= until:
                     break
@@ -70,11 +73,8 @@ class Answers(Generic[T]):
             self._end()
 
     def finish(self, threads: int) -> list[T]:
-        """All answers, by this thread and others, `threads` in all."""
-        more = min(threads, self.left) - 1
-        if more < 1:
-            self.work()
-            return self.answers
+        """All answers, by this thread and others, at most `threads` in all, which is above 1."""
+        more = max(1, min(threads, self.left) - 1)
         with ThreadPoolExecutor(more, thread_name_prefix="spladed-search") as pool:
             helping = [pool.submit(self.work) for _ in range(more)]
             self.work()
@@ -84,15 +84,17 @@ class Answers(Generic[T]):
 
     def stop(self) -> None:
         """Let whoever works end with the query in hand; after the end it changes nothing."""
-        self._stopped = True
+        self._begun = True
         self._left.clear()
         self._close_if_over()
 
-    def _begin(self) -> Asked:
+    def _begin(self) -> Asked | None:
+        """None for a thread that comes when all is over."""
         with self._lock:
             self._working += 1
-            if self._asked is None:
-                self._asked = self._held.enter_context(self._asking)
+            if not self._begun:
+                self._begun = True
+                self._asked = self._ask(self._held.enter_context(self._view))
                 self.generation = self._asked.generation
             return self._asked
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -46,7 +47,7 @@ from spladed.index.values import (
     Stats,
     WeightFormat,
 )
-from spladed.index.view import Asked, Origin, View
+from spladed.index.view import Origin, View
 from spladed.index.writer import Writer
 from spladed.sparse import SparseBatch
 
@@ -358,10 +359,12 @@ class Collection:
         FIELD, FIELD_TYPE; Mismatch DIMENSION.
         """
         check_threads(threads)
-        answers = self.answers(
-            queries, k, keep=keep, effort=effort, with_documents=with_documents, made=Ranked.hits
-        )
-        return answers.finish(threads), answers.generation
+        asked = {"keep": keep, "effort": effort, "with_documents": with_documents}
+        if min(threads, len(queries)) > 1:
+            answers = self.answers(queries, k, **asked, made=Ranked.hits)
+            return answers.finish(threads), answers.generation
+        with self._view() as view:
+            return view.search(queries, k, **asked), view.generation
 
     def answers(
         self,
@@ -373,14 +376,11 @@ class Collection:
         with_documents: bool,
         made: Callable[[Ranked], T],
     ) -> Answers[T]:
-        """A search that its caller's threads carry out; `made` of each query's hits."""
-
-        @contextmanager
-        def asking() -> Iterator[Asked]:
-            with self._view() as view:
-                yield view.ask(queries, k, keep=keep, effort=effort, with_documents=with_documents)
-
-        return Answers(len(queries), asking(), made)
+        """A search for whichever threads work on it; `made` is made of each query's hits."""
+        ask = partial(
+            View.ask, queries=queries, k=k, keep=keep, effort=effort, with_documents=with_documents
+        )
+        return Answers(len(queries), self._view(), ask, made)
 
     def explain(self, query: SparseBatch, ids: Sequence[str]) -> list[Explanation]:
         """The terms that each of these documents shares with a query of one row.

@@ -21,6 +21,7 @@ from spladed.index.build import WINDOW
 from spladed.index.check import MAX_K
 from spladed.index.kernels import prune as pruning
 from spladed.index.kernels import score as kernels
+from spladed.index.kernels.names import ROW_BITS
 from spladed.index.plan import POSTINGS_A_VISIT, prunes
 from spladed.index.segment import Segment
 from spladed.index.snapshot import Part, Snapshot
@@ -33,17 +34,12 @@ _Terms = npt.NDArray[np.int32]
 _Floats = npt.NDArray[np.float64]
 _Numbers = npt.NDArray[np.int64]
 
-# A place as one number: part << 32 | row.
-_ROW_BITS = 32
-_ROW_MASK = (1 << _ROW_BITS) - 1
-
 
 class Best(NamedTuple):
-    """The hits of one query, best first: scores float64, where they are int64."""
+    """The hits of one query, best first: float64 scores, and int64 places, part << 32 | row."""
 
     scores: _Floats
-    parts: _Numbers
-    rows: _Numbers
+    places: _Numbers
 
 
 class _Scratch:
@@ -164,7 +160,7 @@ def _shares(snapshot: Snapshot, allowed: Sequence[Bits], k: int) -> list[_Share]
             pruned = segment.bounds is not None and prunes(
                 k, documents=segment.documents, allowed=documents, superblocks=superblocks
             )
-            shares.append((documents, _Share(segment, rows, number << _ROW_BITS, pruned)))
+            shares.append((documents, _Share(segment, rows, number << ROW_BITS, pruned)))
     return [share for _, share in sorted(shares, key=lambda each: -each[0])]
 
 
@@ -174,7 +170,6 @@ def _spread(part: Part, allowed: Bits) -> tuple[int, int]:
 
 
 def _ranked(scratch: _Scratch, size: int) -> Best:
-    scores, places = scratch.scores[:size], scratch.places[:size]
+    scores = scratch.scores[:size]
     order = np.lexsort((scratch.seqs[:size], -scores))
-    places = places[order]
-    return Best(scores[order], places >> _ROW_BITS, places & _ROW_MASK)
+    return Best(scores[order], scratch.places[order])

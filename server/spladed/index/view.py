@@ -21,6 +21,7 @@ from spladed.index.check import (
 )
 from spladed.index.filter import Filter, checked
 from spladed.index.hits import Ranked, names
+from spladed.index.kernels.names import ROW_BITS
 from spladed.index.masks import Masks
 from spladed.index.rows import Rows
 from spladed.index.snapshot import Part, Place, Snapshot
@@ -127,7 +128,7 @@ class View:
 
     def documents(self, places: Sequence[Place], *, whole: bool) -> list[Document]:
         """The documents there, in order; with nothing but their ids unless `whole`."""
-        ids = names(self.snapshot, *_columns(places)).ids()
+        ids = names(self.snapshot.parts, _numbers(places)).ids()
         if not whole:
             return [Document(id) for id in ids]
         with self._reading:
@@ -154,7 +155,7 @@ class View:
 
     def _rows(self, places: Sequence[Place]) -> Rows:
         """The stored rows there, put together in the order of places."""
-        part, rows = _columns(places)
+        part, rows = np.array(places, np.int64).reshape(-1, 2).T
         shares = list(shares_of([each.segment for each in self.snapshot.parts], part))
         lengths = np.empty(len(places), np.int64)
         found = [segment.rows(rows[mine]) for segment, mine in shares]
@@ -205,14 +206,15 @@ class Asked:
     def ranked(self, number: int) -> Ranked:
         """The hits of one query."""
         best = self.search.best(number)
-        found = names(self.view.snapshot, best.parts, best.rows)
+        found = names(self.view.snapshot.parts, best.places)
         if not self.with_documents:
             return Ranked(found, best.scores)
-        places = list(zip(best.parts.tolist(), best.rows.tolist(), strict=True))
+        parts, rows = best.places >> ROW_BITS, best.places & ((1 << ROW_BITS) - 1)
+        places = list(zip(parts.tolist(), rows.tolist(), strict=True))
         return Ranked(found, best.scores, self.view.documents(places, whole=True))
 
 
-def _columns(places: Sequence[Place]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The parts and the rows of these places."""
+def _numbers(places: Sequence[Place]) -> npt.NDArray[np.int64]:
+    """Each place as one number."""
     parts, rows = np.array(places, np.int64).reshape(-1, 2).T
-    return np.ascontiguousarray(parts), np.ascontiguousarray(rows)
+    return parts << ROW_BITS | rows
