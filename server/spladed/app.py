@@ -60,11 +60,12 @@ async def _run(
     stopping: asyncio.Event,
 ) -> None:
     tokenizing = _threads("tokenize", config.encoder.tokenizer_threads)
-    reading = _threads("read", config.index.search_threads or available_threads())
+    readers = config.index.search_threads or available_threads()
+    reading = _threads("read", readers)
     writing = _threads("write", config.index.write_threads)
     name = encoder.bundle.manifest.name
     encodings = Encodings([Encoding(name, encoder, engine, tokenizing, config.limits)])
-    threads = Threads(reading, writing)
+    threads = Threads(reading, writing, readers)
     index = None
     if collections is not None:
         index = IndexService(collections, encodings, threads, config.limits)

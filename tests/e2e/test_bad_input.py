@@ -114,6 +114,24 @@ CASES = {
     "too many hits": Case(
         lambda c: c.search("bad", texts=["x"], k=10_001), errors.InvalidInput, "K", "k"
     ),
+    "an effort above 1": Case(
+        lambda c: c.search("bad", texts=["x"], effort=1.5),
+        errors.InvalidInput,
+        "EFFORT",
+        "effort",
+    ),
+    "an effort below 0": Case(
+        lambda c: c.search("bad", texts=["x"], effort=-0.1),
+        errors.InvalidInput,
+        "EFFORT",
+        "effort",
+    ),
+    "an effort that is no number": Case(
+        lambda c: c.search("bad", texts=["x"], effort=float("nan")),
+        errors.InvalidInput,
+        "EFFORT",
+        "effort",
+    ),
     "texts and vectors": Case(
         lambda c: c.search("bad", texts=["x"], vectors=batch([0, 1], [1], [1])),
         errors.InvalidInput,
@@ -270,12 +288,6 @@ def test_unpacked_fields_are_legal_and_read_right(
 
 
 NOT_BUILT: dict[str, Any] = {
-    "Index/Search": (
-        index_pb2.SearchRequest(
-            collection="bad", texts=["x"], mode=index_pb2.SEARCH_MODE_APPROXIMATE
-        ),
-        "mode",
-    ),
     "Encoder/Encode": (
         encoder_pb2.EncodeRequest(
             texts=["x"],

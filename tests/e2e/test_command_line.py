@@ -46,6 +46,9 @@ def test_search_gives_scripts_json_lines(added: list[str]) -> None:
     said = run("search", "lines", "floods", "flour", "-k", "1", "--json", *added).stdout
     results = [json.loads(line) for line in said.splitlines()]
     assert [result["hits"][0]["id"] for result in results] == ["river", "7"]
+    some = run("search", "lines", "floods", "--effort", "0.5", "--json", *added).stdout
+    assert json.loads(some)["hits"]
+    run("search", "lines", "floods", "--effort", "2", *added, code=2)
 
 
 def test_explain_shows_each_term(added: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from pathlib import Path
@@ -14,8 +15,9 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 import spladed
 from spladed.bundle import Bundle
+from spladed.client.aio import AsyncClient
 from spladed.client.client import Client
-from spladed.client.values import Document
+from spladed.client.values import Document, SearchResult
 from spladed.sparse import SparseBatch
 from tests.conftest import ServerProcess
 
@@ -107,6 +109,41 @@ def test_several_queries_are_answered_in_order(client: Client, fox: str) -> None
     for text, hits in zip(texts, together, strict=True):
         alone = client.search(fox, texts=[text], k=2).hits[0]
         assert [hit.id for hit in hits] == [hit.id for hit in alone]
+
+
+def test_an_approximate_search_takes_an_effort(
+    server: ServerProcess, client: Client, fox: str
+) -> None:
+    exact = client.search(fox, texts=[QUERY]).hits[0]
+    scores = {hit.id: hit.score for hit in exact}
+    for effort in (0.0, 0.5, 0.9, 1.0):
+        found = client.search(fox, texts=[QUERY], effort=effort).hits[0]
+        assert all(scores[hit.id] == hit.score for hit in found), "what is found scores the same"
+    assert found == exact, "an effort of 1 is exact"
+
+    async def ask() -> SearchResult:
+        async with AsyncClient(server.target) as other:
+            return await other.search(fox, texts=[QUERY], effort=0.5)
+
+    assert {hit.id for hit in asyncio.run(ask()).hits[0]} <= scores.keys()
+
+
+def test_many_queries_at_once_get_what_each_gets_alone(client: Client) -> None:
+    """Enough to be spread over the server's threads; ids of every kind of length."""
+    rng = np.random.default_rng(5)
+    terms = np.sort(rng.permuted(np.tile(np.arange(40), (2_400, 1)), axis=1)[:, :12])
+    rows = SparseBatch.from_rows(40, [(each, rng.random(12) + 0.1) for each in terms])
+    client.create_collection("many", dimension=40)
+    for start in range(0, 2_000, 500):
+        numbers = range(start, start + 500)
+        documents = [Document(f"{'né' * (n % 80)}{n}", vector_row=n - start) for n in numbers]
+        client.upsert("many", documents, vectors=rows.slice(start, start + 500))
+    queries = rows.slice(2_000, 2_400)
+    together = client.search("many", vectors=queries, k=20).hits
+    assert [len(hits) for hits in together] == [20] * 400
+    for number in range(0, 400, 7):
+        alone = client.search("many", vectors=queries.slice(number, number + 1), k=20).hits[0]
+        assert together[number] == alone
 
 
 def test_an_explanation_adds_up_to_the_score_in_readable_words(client: Client, fox: str) -> None:

@@ -20,6 +20,9 @@ def search(
     collection: CollectionName,
     query: Annotated[list[str], typer.Argument(help="One query, or several.")],
     k: Annotated[int, typer.Option("-k", help="Hits for each query.", min=1)] = 10,
+    effort: Annotated[
+        float, typer.Option(help="From 0, fastest, to 1, exact.", min=0, max=1)
+    ] = 1.0,
     target: Target = "",
     data: Data = "",
     timeout: Timeout = 30.0,
@@ -27,7 +30,9 @@ def search(
 ) -> None:
     """Search a collection."""
     with reach(target, data, timeout) as client:
-        result = client.search(collection, texts=query, k=k, text=True, metadata=True)
+        result = client.search(
+            collection, texts=query, k=k, effort=effort, text=True, metadata=True
+        )
         for text, hits in zip(query, result.hits, strict=True):
             if as_json:
                 typer.echo(show.hits_json(text, hits))

@@ -225,10 +225,11 @@ def search(
     vectors: SparseBatch | None,
     k: int,
     filter: Filter | None,
+    effort: float,
     wanted: index_pb2.Projection,
     min_generation: int,
 ) -> Call[SearchResult]:
-    """Index.Search."""
+    """Index.Search; exact where the effort is 1."""
     request = view.SearchRequest(
         collection=name,
         texts=texts,
@@ -240,6 +241,8 @@ def search(
     plain = index_pb2.SearchRequest(projection=wanted)
     if filter is not None:
         plain.filter.CopyFrom(filter.message)
+    if effort != 1:
+        plain.mode, plain.effort = index_pb2.SEARCH_MODE_APPROXIMATE, effort
     request.MergeFromString(plain.SerializeToString())
     return Call("Index/Search", request, index_pb2.SearchResponse, convert.read_search)
 

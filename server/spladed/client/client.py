@@ -288,6 +288,7 @@ class Client:
         vectors: SparseBatch | None = None,
         k: int = 10,
         filter: Filter | None = None,
+        effort: float = 1.0,
         text: bool = False,
         metadata: bool = False,
         fields: bool = False,
@@ -297,9 +298,10 @@ class Client:
         """The k best documents for each query; give `texts` or `vectors`.
 
         filter: only documents that it keeps are hits
+        effort: from 0 (fastest, may miss hits) to 1 (exact)
         """
         wanted = calls.projection(text, metadata, fields)
-        call = calls.search(collection, texts, vectors, k, filter, wanted, min_generation)
+        call = calls.search(collection, texts, vectors, k, filter, effort, wanted, min_generation)
         return self._call(call, timeout_seconds)
 
     def explain(

@@ -224,9 +224,13 @@ def _read_document(message: index_pb2.Document) -> Document:
         message.id,
         message.text,
         message.vector_row if message.HasField("vector_row") else None,
-        json_format.MessageToDict(message.metadata),
+        _read_metadata(message),
         _read_fields(message),
     )
+
+
+def _read_metadata(message: index_pb2.Document) -> Mapping[str, Any]:
+    return json_format.MessageToDict(message.metadata) if message.HasField("metadata") else {}
 
 
 def _read_fields(message: index_pb2.Document) -> Mapping[str, tuple[Value, ...]]:
@@ -238,17 +242,18 @@ def _read_fields(message: index_pb2.Document) -> Mapping[str, tuple[Value, ...]]
 
 def read_search(message: index_pb2.SearchResponse) -> SearchResult:
     """A SearchResponse as values."""
-    hits = [
-        [
-            Hit(each.id, each.score, each.document.text,
-                json_format.MessageToDict(each.document.metadata), _read_fields(each.document))
-            for each in result.hits
-        ]
-        for result in message.results
-    ]  # fmt: skip
+    hits = [[_read_hit(hit) for hit in result.hits] for result in message.results]
     return SearchResult(
         hits, message.generation, list(message.token_counts), list(message.truncated)
     )
+
+
+def _read_hit(message: index_pb2.Hit) -> Hit:
+    if not message.HasField("document"):
+        return Hit(message.id, message.score)
+    document = message.document
+    fields = _read_fields(document)
+    return Hit(message.id, message.score, document.text, _read_metadata(document), fields)
 
 
 def read_explanations(message: index_pb2.ExplainResponse) -> list[Explanation]:

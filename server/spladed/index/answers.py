@@ -40,7 +40,7 @@ class Answers(Generic[T]):
         self._view, self._ask, self._made = view, ask, made
         self._left = deque(range(count))
         self._answers: list[T | None] = [None] * count
-        self._lock = threading.Lock()
+        self._lock, self._opening = threading.Lock(), threading.Lock()
         self._held = ExitStack()
         self._asked: Asked | None = None
         self._working = 0
@@ -92,6 +92,7 @@ class Answers(Generic[T]):
         """None for a thread that comes when all is over."""
         with self._lock:
             self._working += 1
+        with self._opening:  # which may take long: `stop` waits for no one
             if not self._begun:
                 self._begun = True
                 self._asked = self._ask(self._held.enter_context(self._view))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from spladed.errors import InvalidInput, Mismatch, Unimplemented
+from spladed.errors import InvalidInput, Mismatch
+from spladed.index.check import check_effort
 from spladed.v1 import index_pb2 as pb
 
 __all__ = [
     "check_count",
     "check_dimension",
-    "check_search_built",
+    "check_search",
+    "effort_of",
 ]
 
 
@@ -33,18 +35,19 @@ def check_dimension(found: int, expected: int, bundle: str) -> None:
         )
 
 
-def check_search_built(request: pb.SearchRequest) -> None:
-    """Raises Unimplemented for what the contract has and this version has not."""
-    if request.mode == pb.SEARCH_MODE_APPROXIMATE:
-        raise Unimplemented(
-            "mode SEARCH_MODE_APPROXIMATE is in the contract and not built in this version; use "
-            "SEARCH_MODE_EXACT",
-            reason="NOT_BUILT",
-            field="mode",
-        )
-    if request.mode not in (pb.SEARCH_MODE_UNSPECIFIED, pb.SEARCH_MODE_EXACT):
+def check_search(request: pb.SearchRequest) -> None:
+    """Raises InvalidInput ENUM, EFFORT, PROJECTION."""
+    check_effort(request.effort)
+    if request.mode not in pb.SearchMode.values():
         raise InvalidInput(
             f"mode is {request.mode}; expected a value of SearchMode", reason="ENUM", field="mode"
+        )
+    if request.mode != pb.SEARCH_MODE_APPROXIMATE and request.effort not in (0, 1):
+        raise InvalidInput(
+            f"effort is {request.effort:g}, and an exact search takes none; leave it out, or set "
+            "mode to SEARCH_MODE_APPROXIMATE",
+            reason="EFFORT",
+            field="effort",
         )
     if request.projection.vectors:
         raise InvalidInput(
@@ -52,3 +55,8 @@ def check_search_built(request: pb.SearchRequest) -> None:
             reason="PROJECTION",
             field="projection.vectors",
         )
+
+
+def effort_of(request: pb.SearchRequest) -> float:
+    """The effort of a search that was checked: 1 is an exact one's."""
+    return request.effort if request.mode == pb.SEARCH_MODE_APPROXIMATE else 1.0

@@ -1,4 +1,4 @@
-"""Documents and hits <-> protobuf."""
+"""Documents <-> protobuf."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from google.protobuf import json_format
 from spladed.index.collection import Collection
 from spladed.index.fields import checked_fields
 from spladed.index.scan import Page
-from spladed.index.values import Document, Field, Found, Hit, Value
+from spladed.index.values import Document, Field, Found, Value
 from spladed.rpc.field_values import read_value, write_value
 from spladed.rpc.settings import write_settings
 from spladed.rpc.wire import view, write_batch
@@ -21,8 +21,8 @@ __all__ = [
     "read_documents",
     "wants_documents",
     "write_collection",
+    "write_document",
     "write_found",
-    "write_hits",
     "write_page",
 ]
 
@@ -81,15 +81,15 @@ def wants_documents(wanted: pb.Projection) -> bool:
     return wanted.text or wanted.metadata or wanted.fields
 
 
-def _write_document(document: Document, wanted: pb.Projection, **more: Any) -> Any:
-    """What is wanted of a document, as the class that belongs to the view's own pool."""
+def write_document(document: Document, wanted: pb.Projection, **more: Any) -> pb.Document:
+    """What is wanted of a document beside its id."""
     message = pb.Document(text=document.text if wanted.text else "", **more)
     if wanted.metadata and document.metadata:
         json_format.ParseDict(json.loads(document.metadata), message.metadata)
     if wanted.fields:
         for name, values in document.fields.items():
             message.fields[name].values.extend(write_value(value, name) for value in values)
-    return view.Document.FromString(message.SerializeToString())
+    return message
 
 
 def write_found(found: Found, wanted: pb.Projection) -> Any:
@@ -113,24 +113,11 @@ def write_page(page: Page, wanted: pb.Projection, cursor: str) -> Any:
 
 
 def _write_documents(documents: Sequence[Document], wanted: pb.Projection) -> list[Any]:
-    """The documents, each with its row in the vectors beside them where those are wanted."""
-    return [
-        _write_document(
-            document, wanted, id=document.id, vector_row=row if wanted.vectors else None
-        )
-        for row, document in enumerate(documents)
+    """The documents, each with its row in the vectors beside them where those are wanted; of
+    the class that belongs to the view's own pool."""
+    rows = range(len(documents)) if wanted.vectors else [None] * len(documents)
+    messages = [
+        write_document(document, wanted, id=document.id, vector_row=row)
+        for row, document in zip(rows, documents, strict=True)
     ]
-
-
-def write_hits(hits: Sequence[Hit], wanted: pb.Projection) -> Any:
-    """The hits of one query."""
-    return view.Hits(
-        hits=[
-            view.Hit(
-                id=hit.id,
-                score=hit.score,
-                document=_write_document(hit.document, wanted) if hit.document else None,
-            )
-            for hit in hits
-        ]
-    )
+    return [view.Document.FromString(message.SerializeToString()) for message in messages]

@@ -14,18 +14,18 @@ from spladed.index.collection import Collection
 from spladed.index.collections import Collections
 from spladed.index.filter import named_ids
 from spladed.index.values import CollectionSettings, Explanation, Found
-from spladed.rpc.checks import check_count, check_dimension, check_search_built
+from spladed.rpc.checks import check_count, check_dimension, check_search, effort_of
 from spladed.rpc.documents import (
     read_documents,
     wants_documents,
     write_collection,
     write_found,
-    write_hits,
 )
 from spladed.rpc.encoding import Encodings
 from spladed.rpc.explained import write_explanations
 from spladed.rpc.filters import read_filter
 from spladed.rpc.generation import wait_for_generation
+from spladed.rpc.hits import write_hits
 from spladed.rpc.order import AdmissionOrder
 from spladed.rpc.rows import Rows
 from spladed.rpc.scan import pages
@@ -153,24 +153,25 @@ class IndexService:
     async def search(self, request: pb.SearchRequest) -> Any:
         """The best documents for each query."""
         collection = self._collections.get(request.collection)
-        check_search_built(request)
+        check_search(request)
         k = self._check_k(request.k)
         fields = collection.settings.fields
         keep = read_filter(request.filter, fields) if request.HasField("filter") else None
         queries = await self._rows.queries(collection, request)
         await wait_for_generation(collection, request.min_generation)
         wanted = request.projection
-        search = partial(
-            collection.search,
+        answers = collection.answers(
             queries.vectors,
             k,
             keep=keep,
+            effort=effort_of(request),
             with_documents=wants_documents(wanted),
+            made=partial(write_hits, wanted),
         )
-        results, generation = await self._threads.read(search)
+        await self._threads.share(answers)
         return view.SearchResponse(
-            results=[write_hits(hits, wanted) for hits in results],
-            generation=generation,
+            results=answers.answers,
+            generation=answers.generation,
             token_counts=queries.token_counts,
             truncated=queries.truncated,
         )

@@ -6,19 +6,46 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
+from typing import Protocol, TypeVar
 
-__all__ = ["Threads"]
+__all__ = ["Shared", "Threads"]
 
 T = TypeVar("T")
 
 
+# For how long a search of many queries keeps a thread to itself while others wait. Handing it
+# on takes a twentieth of that.
+_SLICE_SECONDS = 0.002
+
+
+class Shared(Protocol):
+    """Work in pieces that several threads may do at once."""
+
+    @property
+    def left(self) -> int:
+        """How many pieces nobody has taken."""
+        ...
+
+    def work(self, seconds: float) -> None:
+        """Do pieces until none is left, or until this time is over; one at least."""
+        ...
+
+    def stop(self) -> None:
+        """Leave the pieces that nobody has taken."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Threads:
-    """Two pools: searches must not stand behind writes that wait for a disk."""
+    """Two pools: searches must not stand behind writes that wait for a disk.
+
+    readers: how many threads read
+    """
 
     reading: Executor
     writing: Executor
+    readers: int
 
     async def read(self, work: Callable[[], T]) -> T:
         """Runs where reads run."""
@@ -33,6 +60,26 @@ class Threads:
         except asyncio.CancelledError:
             await asyncio.wait([running])
             raise
+
+    async def share(self, work: Shared) -> None:
+        """Does all of it where reads run: by one thread, and what its slice leaves by as many
+        as there are, a slice at a time, so that other reads get their turns between.
+
+        A caller that is cancelled stops the work.
+        """
+        try:
+            await self._slice(work)
+            workers = min(self.readers, work.left)
+            await asyncio.gather(*(self._slices(work) for _ in range(workers)))
+        finally:
+            work.stop()
+
+    async def _slices(self, work: Shared) -> None:
+        while work.left:
+            await self._slice(work)
+
+    async def _slice(self, work: Shared) -> None:
+        await self.read(partial(work.work, _SLICE_SECONDS))
 
     def write(self, work: Callable[[], T]) -> asyncio.Future[T]:
         """Starts at once where writes run; shield it, lest a thread writes unawaited."""
