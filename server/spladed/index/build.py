@@ -175,7 +175,7 @@ def _postings(rows: Packed, settings: CollectionSettings) -> list[Section]:
     """A counting sort: one pass counts, one writes each posting to its place."""
     counts = np.zeros(settings.dimension, np.int64)
     kernels.count_terms(rows.data, rows.starts, rows.wide, rows.floats, counts)
-    terms = np.flatnonzero(counts)
+    terms = np.flatnonzero(counts != 0)  # numbers take five times as long as truth values
     starts = np.zeros(len(terms) + 1, np.int64)
     np.cumsum(counts[terms], out=starts[1:])
     counts[terms] = starts[:-1]
