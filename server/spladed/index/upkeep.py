@@ -29,8 +29,7 @@ __all__ = ["Keeper", "Upkeep"]
 _LOG = logging.getLogger("spladed.index")
 # After a failure, which is most likely a full disk, before it is tried again.
 _RETRY_SECONDS = 5.0
-# How long to wait for readers of what was replaced: who lets go of it last unmaps it, which is
-# 30 ms a gigabyte, and better done here than in a search.
+# For readers of what was replaced: who lets go of it last unmaps it, 30 ms a gigabyte.
 _LINGER_SECONDS = 0.2
 # Segment files at which merges are so far behind that writes wait: searches visit each.
 _MAX_SEGMENTS = 64
@@ -233,22 +232,21 @@ class Keeper:
 
     def _merge_next(self) -> None:
         with self._merging:
-            parts = [part for part in self._writer.snapshot.parts if part.segment.name]
-            if (group := self._group()) is not None:
-                self._rewrite(
-                    self._merge_builder, [part.segment for part in parts[group[0] : group[1]]]
-                )
+            if group := self._group():
+                self._rewrite(self._merge_builder, group)
 
-    def _group(self) -> tuple[int, int] | None:
+    def _group(self) -> list[Segment]:
+        """The segments to merge next."""
         parts = [part for part in self._writer.snapshot.parts if part.segment.name]
-        return merge.due([part.sizes for part in parts], self._settings.flush_documents)
+        found = merge.due([part.sizes for part in parts], self._settings.flush_documents)
+        return [part.segment for part in parts[slice(*found)]] if found else []
 
     def _flush_due(self) -> bool:
         documents, size = self._writer.buffered
         return documents >= self._settings.flush_documents or size >= self._settings.flush_bytes
 
     def _merge_due(self) -> bool:
-        return self._may_merge and self._group() is not None
+        return self._may_merge and bool(self._group())
 
     def _is_behind(self) -> bool:
         documents, size = self._writer.buffered
