@@ -15,6 +15,7 @@
 #   make bench-write   writes a second, beside SQLite FTS5 and Qdrant Edge
 #   make bench-filters filters over a million documents
 #   make bench-load    bulk load of a million vectors
+#   make bench-search  search beside its peers: DOCS=N FLAVOUR=pp|pph|v3|real
 #   make crash         kill and reopen, ROUNDS=500 times, and every power cut of a record
 #   make wheel         dist/*.whl, proven in empty environments
 
@@ -23,12 +24,14 @@ SERVER := .venv
 EXPORT := .venv-export
 PROTOS := .venv-protos
 FLOORS := .venv-floors
+PEERS_VENV := .venv-peers
 BUF    := node_modules/.bin/buf
 BASELINE := tests/contract/baseline.binpb
 PIP    := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test test-export test-floors check protos protos-check builtin goldens \
-        screens model-card bench bench-quality bench-write bench-filters bench-load crash wheel clean
+        screens model-card bench bench-quality bench-write bench-filters bench-load bench-search \
+        crash wheel clean
 
 demo: $(SERVER)/ready
 	$(SERVER)/bin/python demo/demo.py
@@ -88,6 +91,17 @@ bench-quality: $(EXPORT)/ready
 bench-write bench-filters bench-load: bench-%: $(SERVER)/ready-bench
 	$(SERVER)/bin/python bench/$*.py $(ARGS)
 
+# DOCS: how many documents, more than one number draws their growth; FLAVOUR: pp, pph, v3 or real;
+# QUERIES: a folder of real SPLADE queries to grow documents from, else statistics do;
+# TEXTS: for FLAVOUR=real, a judged set as a folder; PEERS: names with commas, all if empty;
+# BENCH_CACHE: where collections and indexes are kept, build/bench if empty; ARGS: --capped
+DOCS ?= 100000
+FLAVOUR ?= pp
+bench-search: $(SERVER)/ready-bench $(PEERS_VENV)/ready
+	$(SERVER)/bin/python bench/search.py --documents $(DOCS) --flavour $(FLAVOUR) \
+	    $(if $(PEERS),--engines '$(PEERS)') $(if $(QUERIES),--vectors $(QUERIES)) \
+	    $(if $(TEXTS),--texts $(TEXTS)) $(ARGS)
+
 ROUNDS ?= 500
 crash: $(SERVER)/ready-dev
 	$(SERVER)/bin/python bench/crash.py --rounds $(ROUNDS)
@@ -98,7 +112,8 @@ wheel: $(SERVER)/ready-dev
 	$(SERVER)/bin/python tools/wheel.py dist
 
 clean:
-	rm -rf $(SERVER) $(EXPORT) $(PROTOS) $(FLOORS) node_modules examples/node/node_modules \
+	rm -rf $(SERVER) $(EXPORT) $(PROTOS) $(FLOORS) $(PEERS_VENV) \
+	    node_modules examples/node/node_modules \
 	    build dist
 
 $(SERVER)/ready: pyproject.toml constraints/server.txt
@@ -129,6 +144,12 @@ $(PROTOS)/ready: constraints/protos.txt
 $(FLOORS)/ready: pyproject.toml constraints/floors.txt
 	$(PYTHON) -m venv $(FLOORS)
 	$(FLOORS)/bin/python $(PIP) -c constraints/floors.txt -e . pytest hypothesis
+	touch $@
+
+# Without dependencies: splade-index alone would pull torch with CUDA, 6 GB, to encode text.
+$(PEERS_VENV)/ready: constraints/peers.txt
+	$(PYTHON) -m venv $(PEERS_VENV)
+	$(PEERS_VENV)/bin/python $(PIP) --no-deps -r constraints/peers.txt
 	touch $@
 
 $(BUF): package.json package-lock.json
