@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -163,6 +164,20 @@ def test_what_fails_ends_the_work_of_all() -> None:
     with pytest.raises(KeyError):
         answers.finish(3)
     assert (answers.left, fake.open) == (0, 0)
+
+
+def test_nothing_is_kept_of_the_view(parts: Collection) -> None:
+    """Else whoever reads the answers would unmap segments that were replaced meanwhile."""
+    rows = batch(TERMS, {1: 1.0}, {2: 1.0})
+    answers = parts.answers(
+        rows, 3, keep=None, effort=1.0, with_documents=True, made=lambda ranked: ranked.hits()
+    )
+    with parts.snapshot() as view:
+        before = sys.getrefcount(view.snapshot)
+        answers.work()
+        after = sys.getrefcount(view.snapshot)
+    assert after == before
+    assert answers.answers == parts.search(rows, 3, with_documents=True)[0]
 
 
 def test_a_stopped_call_lets_the_view_go() -> None:

@@ -59,13 +59,8 @@ class Answers(Generic[T]):
 
     def work(self, seconds: float = math.inf) -> None:
         """Answer queries that nobody has taken, until none is left or this time is over."""
-        until = time.monotonic() + seconds
         try:
-            asked = self._begin()
-            while asked is not None and (number := self._take()) is not None:
-                self._answers[number] = self._made(asked.ranked(number))
-                if time.monotonic() >= until:
-                    break
+            self._work(time.monotonic() + seconds)
         except BaseException:
             self._left.clear()
             raise
@@ -88,6 +83,13 @@ class Answers(Generic[T]):
         self._left.clear()
         self._close_if_over()
 
+    def _work(self, until: float) -> None:
+        asked = self._begin()
+        while asked is not None and (number := self._take()) is not None:
+            self._answers[number] = self._made(asked.ranked(number))
+            if time.monotonic() >= until:
+                return
+
     def _begin(self) -> Asked | None:
         """None for a thread that comes when all is over."""
         with self._lock:
@@ -107,6 +109,9 @@ class Answers(Generic[T]):
     def _close_if_over(self) -> None:
         with self._lock:
             if not self._left and not self._working:
+                # Before the view is let go: whoever forgets a segment last unmaps it, which
+                # takes long, and these answers may be read in an event loop.
+                self._asked = None
                 self._held.close()
 
     def _take(self) -> int | None:
