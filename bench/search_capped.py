@@ -15,6 +15,7 @@ from typing import Any
 
 from search_cache import built
 from search_measure import DEPTHS, Bench
+from search_process import Failed
 
 GROUPS = Path("/sys/fs/cgroup")
 PASSES = 5
@@ -22,16 +23,21 @@ PASSES = 5
 
 def capped(bench: Bench, found: dict[str, Any]) -> dict[str, Any]:
     """Milliseconds a query at each k, without a limit and with it; or why there is no figure."""
-    peer = found["engines"]["splade-index"]
-    if "failed" in peer:
-        return {"failed": "splade-index has no index here"}
+    peer, ours = (found["engines"][name] for name in ("splade-index", "spladed"))
+    if "failed" in peer or "failed" in ours:
+        return {"failed": "it needs splade-index's index, and ours"}
     limit = peer["build"]["bytes"]
+    interpreter = ours["memory"]["anonymous_bytes"]
+    if 2 * interpreter > limit:
+        return {"failed": f"of {limit:,} bytes the interpreter and its code take {interpreter:,}"}
     free = means(bench, None)
     try:
         with group(limit) as folder:
             held = means(bench, folder)
     except OSError as error:
         return {"failed": f"no control group: {error}"}
+    except Failed as error:
+        return {"failed": f"with {limit:,} bytes: {error}"}
     return {"limit_bytes": limit, "free_ms": free, "capped_ms": held}
 
 

@@ -74,7 +74,7 @@ def show_engines(engines: dict[str, dict[str, Any]]) -> None:
 def show_itemised(about: dict[str, Any]) -> None:
     items = sorted(about.get("itemised", {}).items(), key=lambda item: -item[1])
     large = [f"{name} {size / 1e6:.1f}" for name, size in items if size >= 50_000]
-    print(f"\nspladed's MB on disk: {', '.join(large)}")
+    print(f"\nspladed's MB on disk: {', '.join(large) or 'unknown'}")
 
 
 def plot(found: dict[str, Any], path: Path) -> None:
