@@ -15,6 +15,8 @@
 #   make bench-write   writes a second, beside SQLite FTS5 and Qdrant Edge
 #   make bench-filters filters over a million documents
 #   make bench-load    bulk load of a million vectors
+#   make bench-start   from a process's start until it serves, and the first query
+#   make bench-mixed   searches while documents are written and segments are merged
 #   make bench-search  search beside its peers: DOCS=N FLAVOUR=pp|pph|v3|real
 #   make crash         kill and reopen, ROUNDS=500 times, and every power cut of a record
 #   make wheel         dist/*.whl, proven in empty environments
@@ -31,7 +33,7 @@ PIP    := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test test-export test-floors check protos protos-check builtin goldens \
         screens model-card bench bench-quality bench-write bench-filters bench-load bench-search \
-        crash wheel clean
+        bench-mixed bench-start crash wheel clean
 
 demo: $(SERVER)/ready
 	$(SERVER)/bin/python demo/demo.py
@@ -88,7 +90,7 @@ bench: $(EXPORT)/ready
 bench-quality: $(EXPORT)/ready
 	$(EXPORT)/bin/python bench/quality.py $(DATA)
 
-bench-write bench-filters bench-load: bench-%: $(SERVER)/ready-bench
+bench-write bench-filters bench-load bench-mixed bench-start: bench-%: $(SERVER)/ready-bench
 	$(SERVER)/bin/python bench/$*.py $(ARGS)
 
 # DOCS: how many documents, more than one number draws their growth; FLAVOUR: pp, pph, v3 or real;
