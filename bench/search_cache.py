@@ -55,7 +55,7 @@ def built(engine: str, folder: Path, *, peers: Path, core: int) -> tuple[Path, d
     name = engine.replace(" ", "-")
     index = folder / f"{name}-{release}"
     if not (index / BUILT).exists():
-        for old in folder.glob(f"{name}-[0-9]*"):
+        for old in folder.glob(f"{name}-[0-9]*/"):
             shutil.rmtree(old)
         index.mkdir()
         print(f"building {engine} {release} in {folder.name}", flush=True)

@@ -24,7 +24,10 @@ class Failed(Exception):
 
 
 class Process:
-    """A process that serves one engine; an error there is raised here as Failed."""
+    """A process that serves one engine; an error there is raised here as Failed.
+
+    What it prints goes to a log beside the index.
+    """
 
     def __init__(
         self, engine: str, corpus: Path, index: Path, *, peers: Path, core: int,
@@ -36,13 +39,16 @@ class Process:
         if not Path(python).exists():
             raise Failed(f"there is no {python}")
         command = [python, str(WORKER), engine, str(corpus), str(index), str(core)]
-        self._process = subprocess.Popen(
-            [*command, str(time.perf_counter())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=os.environ | dict.fromkeys(ONE_THREAD, "1"),
-            preexec_fn=before,
-        )
+        self._log = index.with_name(f"{index.name}.log")
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, str(time.perf_counter())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=os.environ | dict.fromkeys(ONE_THREAD, "1"),
+                preexec_fn=before,
+            )
 
     @property
     def pid(self) -> int:
@@ -55,7 +61,8 @@ class Process:
             self._process.stdin.flush()
             done, answer = pickle.load(self._process.stdout)
         except (EOFError, BrokenPipeError):
-            raise Failed(f"its process ended with status {self._process.wait()}") from None
+            status = self._process.wait()
+            raise Failed(f"its process ended with status {status}, see {self._log.name}") from None
         if not done:
             raise Failed(answer)
         return answer
