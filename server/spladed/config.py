@@ -6,7 +6,8 @@
 
 One small dataclass a section, validated where it is built; units stand in the names. An
 unknown section or key is an error, in the file and in the environment alike. This is the
-only file that reads the environment.
+only file that reads the environment, and writes it: that is how a setting reaches what is
+imported later, and child processes.
 """
 
 from __future__ import annotations
@@ -21,9 +22,19 @@ from typing import Any
 
 from spladed.errors import InvalidInput, NotFound
 
-__all__ = ["Config", "EncoderConfig", "IndexConfig", "Limits", "ServerConfig", "load_config"]
+__all__ = [
+    "Config",
+    "EncoderConfig",
+    "IndexConfig",
+    "Limits",
+    "ServerConfig",
+    "kernel_cache",
+    "load_config",
+    "set_kernel_cache",
+]
 
 _PREFIX = "SPLADED"
+_KERNEL_CACHE = f"{_PREFIX}_INDEX_KERNEL_CACHE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +137,10 @@ class IndexConfig:
     stall_seconds:   what a write waits for flushes and merges that are behind it, before it is
                      refused with WRITES_AHEAD; below the 30 s that clients wait, so that they
                      hear why
+    kernel_cache:    folder that keeps compiled kernels from start to start, 3 MB for each
+                     version and kind of processor; others must not be able to write to it,
+                     since its code is run. Empty is `spladed` in the user's cache folder. It
+                     may be read-only once it is filled (`spladed index compile`)
     """
 
     search_threads: int = 0
@@ -133,6 +148,7 @@ class IndexConfig:
     flush_documents: int = 32_768
     flush_bytes: int = 67_108_864
     stall_seconds: float = 20.0
+    kernel_cache: str = ""
 
     def __post_init__(self) -> None:
         _at_least("index.search_threads", self.search_threads, 0)
@@ -187,6 +203,29 @@ def load_config(
     _merge(values, _read_environment(os.environ if environment is None else environment), "")
     _merge(values, _read_flags(flags or {}), "")
     return Config(**{name: cls(**values[name]) for name, cls in _SECTIONS.items()})
+
+
+def kernel_cache(environment: Mapping[str, str] | None = None) -> Path | None:
+    """The folder of compiled kernels, for whoever in this process imports the index.
+
+    SPLADED_INDEX_KERNEL_CACHE, else `spladed` in the user's cache folder (XDG_CACHE_HOME, else
+    ~/.cache); None for a user without a home.
+    """
+    found = os.environ if environment is None else environment
+    if named := found.get(_KERNEL_CACHE):
+        return Path(named).absolute()
+    home = found.get("XDG_CACHE_HOME", "")  # its specification: what is relative is ignored
+    try:
+        return (Path(home) if Path(home).is_absolute() else Path.home() / ".cache") / "spladed"
+    except RuntimeError:
+        return None
+
+
+def set_kernel_cache(folder: str) -> Path | None:
+    """Name the folder for what is imported from now on and child processes; what `kernel_cache`
+    then says."""
+    os.environ[_KERNEL_CACHE] = folder
+    return kernel_cache()
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from spladed.client.client import Client
-from spladed.config import load_config
+from spladed.config import kernel_cache, load_config, set_kernel_cache
 from spladed.errors import InvalidInput, NotFound
 from spladed.index.upkeep import Upkeep
 
@@ -85,3 +85,17 @@ def test_the_indexs_defaults_are_those_of_the_library() -> None:
     assert config.flush_documents == upkeep.flush_documents
     assert config.flush_bytes == upkeep.flush_bytes
     assert config.stall_seconds < Client("127.0.0.1:1").timeout_seconds
+
+
+def test_kernels_are_kept_where_it_is_said_else_in_the_users_cache(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = "SPLADED_INDEX_KERNEL_CACHE"
+    home = Path.home() / ".cache" / "spladed"
+    assert kernel_cache({name: "/k", "XDG_CACHE_HOME": "/x"}) == Path("/k")
+    assert kernel_cache({name: "k"}) == Path.cwd() / "k"
+    assert kernel_cache({name: "", "XDG_CACHE_HOME": "/x"}) == Path("/x/spladed")
+    assert kernel_cache({"XDG_CACHE_HOME": "relative"}) == kernel_cache({}) == home
+    monkeypatch.setenv(name, "/before")
+    assert set_kernel_cache("/k") == kernel_cache() == Path("/k")
+    assert load_config().index.kernel_cache == "/k"

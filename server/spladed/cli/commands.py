@@ -9,7 +9,7 @@ from spladed.cli.evaluate import evaluate
 from spladed.cli.exporting import export
 from spladed.cli.loading import load
 from spladed.cli.searching import add, explain, info, search
-from spladed.cli.serve import print_config, serve
+from spladed.cli.serve import compile_kernels, print_config, serve
 from spladed.cli.upkeep import backup, check, compact, flush, inspect, restore
 
 __all__ = ["app"]
@@ -28,6 +28,7 @@ app.command("config")(print_config)
 index_app = typer.Typer(help="Work on a collection.", no_args_is_help=True, rich_markup_mode=None)
 index_app.command("add")(add)
 index_app.command("load")(load)
+index_app.command("compile")(compile_kernels)
 for command in (check, inspect, flush, compact, backup, restore):
     index_app.command()(command)
 app.add_typer(index_app, name="index")

@@ -1,18 +1,16 @@
-"""`spladed serve` and `spladed config`."""
+"""`spladed serve`, `spladed config` and `spladed index compile`."""
 
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from spladed.config import Config, load_config
+from spladed.cli.options import ConfigFile, KernelCache
+from spladed.config import Config, load_config, set_kernel_cache
 
-__all__ = ["print_config", "serve"]
-
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML configuration file.")]
+__all__ = ["compile_kernels", "print_config", "serve"]
 
 
 def serve(
@@ -24,6 +22,7 @@ def serve(
     port_file: Annotated[str | None, typer.Option(help="Written with the port once ready.")] = None,
     threads: Annotated[int | None, typer.Option(help="Of onnxruntime; 0 takes all cores.")] = None,
     drain_seconds: Annotated[float | None, typer.Option(help="For calls in hand.")] = None,
+    kernel_cache: KernelCache = None,
 ) -> None:
     """Serve encoding, and search over --data, until SIGTERM."""
     flags = {
@@ -34,9 +33,11 @@ def serve(
         "server.port_file": port_file,
         "server.drain_seconds": drain_seconds,
         "encoder.threads": threads,
+        "index.kernel_cache": kernel_cache,
     }
     loaded = load_config(config, flags=flags)
     _log(loaded)
+    set_kernel_cache(loaded.index.kernel_cache)
     from spladed.app import serve as run  # after the checks: it loads every room
 
     run(loaded)
@@ -45,6 +46,21 @@ def serve(
 def print_config(config: ConfigFile = None) -> None:
     """Print the configuration as the server would take it: defaults, file, environment."""
     typer.echo(load_config(config).to_toml(), nl=False)
+
+
+def compile_kernels(config: ConfigFile = None, kernel_cache: KernelCache = None) -> None:
+    """Compile the index's kernels for this machine and keep them, so that no start has to.
+
+    A step of an image's build. Exit code 1 if they could not be kept.
+    """
+    loaded = load_config(config, flags={"index.kernel_cache": kernel_cache})
+    _log(loaded)
+    folder = set_kernel_cache(loaded.index.kernel_cache)
+    from spladed.index.kernels.compiled import kept  # the import compiles and keeps them
+
+    if any(each.folder != folder or not each.path.is_file() for each in kept()):
+        raise typer.Exit(1)
+    typer.echo(folder)
 
 
 def _log(config: Config) -> None:
