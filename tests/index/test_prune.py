@@ -20,8 +20,9 @@ from spladed.index import (
     grid,
     search,
 )
+from spladed.index.kernels import pool
 from spladed.index.kernels import prune as kernels
-from spladed.index.kernels import score as terms_at_a_time
+from spladed.index.plan import Plan
 from spladed.index.segment import Segment
 from spladed.sparse import SparseBatch
 
@@ -42,7 +43,14 @@ from .oracle import (
 
 Hits = list[tuple[float, int]]
 
-NEVER, AT_ONCE = 1, 1 << 62  # postings a visit: patience without end, and none
+# The ways through a segment; patience without end, of a while, and none.
+WAYS = (
+    Plan(kernels.EACH),
+    Plan(kernels.ESSENTIAL),
+    Plan(kernels.VISIT, patience=1),
+    Plan(kernels.VISIT, patience=1000),
+    Plan(kernels.VISIT, patience=1 << 62),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -54,13 +62,14 @@ def bounds_everywhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def pruned(
-    segments: list[Segment], allowed: list[bits.Bits], query: Row, k: int, visit: int
-) -> tuple[Hits, int]:
-    """(score, seq) of the k best over all segments, and in how many it gave up."""
+    segments: list[Segment], allowed: list[bits.Bits], query: Row, k: int, how: Plan
+) -> Hits:
+    """(score, seq) of the k best over all segments."""
     terms = np.array(sorted(query), np.int32)
     weights = np.array([query[term] for term in sorted(query)])
     heap = np.empty(k), np.empty(k, np.int64), np.empty(k, np.int64)
-    scratch, size, given_up = kernels.Scratch(), 0, 0
+    sums, room = np.zeros(build.WINDOW), pool.room(k)
+    scratch, size = kernels.Scratch(), 0
     for number, (segment, rows) in enumerate(zip(segments, allowed, strict=True)):
         scratch.fit(segment.dimension, segment.documents)
         scaled = weights if segment.floats else weights * grid.FIXED16_STEP
@@ -69,20 +78,15 @@ def pruned(
         size = kernels.prune(
             terms, scaled, segment.data, segment.directory, segment.wide, segment.floats,
             segment.seqs, rows, own.frequent, own.slots, own.windows, own.spans,
-            visit, number << 32, k, size, *scratch.arrays, *heap,
+            *how, number << 32, k, size, *scratch.arrays,
+            *[sums, np.empty(room), np.empty(room, np.int64), *heap],
         )  # fmt: skip
         assert not scratch.flags.any()
-        if size < 0:
-            given_up += 1
-            size = terms_at_a_time.score(
-                terms, scaled, segment.data, segment.directory, segment.wide,
-                segment.float_impacts, segment.seqs, scratch.rest[: len(rows)], number << 32, k,
-                -1 - size, np.zeros(build.WINDOW), *heap,
-            )  # fmt: skip
+        assert not sums.any()
     for seq, place in zip(heap[1][:size].tolist(), heap[2][:size].tolist(), strict=True):
         assert segments[place >> 32].seqs[place & 0xFFFFFFFF] == seq
     ranked = sorted((-score, seq) for score, seq in zip(heap[0][:size], heap[1], strict=False))
-    return [(-score, int(seq)) for score, seq in ranked], given_up
+    return [(-score, int(seq)) for score, seq in ranked]
 
 
 def brute(table: Mapping[int, Row], kept: set[int], query: Row, k: int) -> Hits:
@@ -122,8 +126,8 @@ def test_equals_brute_force_bit_for_bit(weight_format: WeightFormat, data: st.Da
     query = data.draw(st.dictionaries(used, weights, min_size=1, max_size=20))
     k = data.draw(st.integers(1, 40))
     allowed = [allowed_of(segment, kept) for segment in segments]
-    found, _ = pruned(segments, allowed, query, k, NEVER)
-    assert found == brute(table, kept, query, k)
+    how = data.draw(st.sampled_from(WAYS))
+    assert pruned(segments, allowed, query, k, how) == brute(table, kept, query, k)
 
 
 def collection_like(rng: np.random.Generator, dimension: int, count: int) -> SparseBatch:
@@ -145,18 +149,14 @@ def test_thousands_of_rows_with_filters(dimension: int, weight_format: WeightFor
     vectors = collection_like(rng, dimension, 6000)
     segment = segment_of(CollectionSettings(dimension, weight_format=weight_format), vectors)
     table = dict(enumerate(rounded(vectors, weight_format)))
-    gave_up = 0
     for share in (1.0, 0.3, 0.01):
         kept = {seq for seq in table if rng.random() < share}
         allowed = [allowed_of(segment, kept)]
         for query in rounded(collection_like(rng, dimension, 3), "float32"):
             for k in (1, 10, 100):
                 expected = brute(table, kept, query, k)
-                for visit in (NEVER, 1000, AT_ONCE):
-                    found, count = pruned([segment], allowed, query, k, visit)
-                    assert found == expected
-                    gave_up += count
-    assert gave_up
+                for how in WAYS:
+                    assert pruned([segment], allowed, query, k, how) == expected
 
 
 @pytest.mark.parametrize("span", [1, 2])
@@ -175,8 +175,35 @@ def test_several_windows_and_spans(span: int, monkeypatch: pytest.MonkeyPatch) -
         for k in (1, 10, 1000):
             order = np.lexsort((np.arange(count), -every))[:k]
             expected = [(every[seq], seq) for seq in order.tolist() if every[seq] > 0]
-            for visit in (NEVER, AT_ONCE):
-                assert pruned([segment], allowed, query, k, visit)[0] == expected
+            for how in WAYS:
+                assert pruned([segment], allowed, query, k, how) == expected
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        Plan(kernels.VISIT, patience=1, most=1, trust=0.9),
+        Plan(kernels.VISIT, patience=1, most=5, trust=1.0),
+        Plan(kernels.ESSENTIAL, trust=0.5),
+    ],
+)
+def test_less_effort_may_miss_hits_and_gives_as_many_with_their_scores(how: Plan) -> None:
+    rng = np.random.default_rng(21)
+    vectors = collection_like(rng, 30_522, 6000)
+    segment = segment_of(CollectionSettings(30_522), vectors)
+    table = dict(enumerate(rounded(vectors, "fixed16")))
+    allowed = [allowed_of(segment, set(table))]
+    differ = 0
+    for query in rounded(collection_like(rng, 30_522, 20), "float32"):
+        for k in (1, 10, 100):
+            found, expected = (
+                pruned([segment], allowed, query, k, how),
+                brute(table, set(table), query, k),
+            )
+            assert len(found) == len(expected)
+            assert all(given == score(query, table[seq]) for given, seq in found)
+            differ += found != expected
+    assert differ  # else it is another way to be exact
 
 
 def test_magnitudes_that_float32_cannot_multiply() -> None:
@@ -189,7 +216,8 @@ def test_magnitudes_that_float32_cannot_multiply() -> None:
     for query in ({1: 1e-12}, {3: 1e-12}, {1: 1e-12, 2: 1e4}, {1: 1e4, 3: 1e-12, 4: 1e-12}):
         asked = rounded(batch(97, query), "float32")[0]
         expected = brute(table, set(table), asked, 4)
-        assert pruned([segment], allowed, asked, 4, NEVER)[0] == expected
+        for how in WAYS:
+            assert pruned([segment], allowed, asked, 4, how) == expected
 
 
 def test_spread_counts_rows_and_superblocks() -> None:
@@ -204,12 +232,11 @@ def test_only_what_scores_as_it_is_stored_has_bounds(how: Scoring) -> None:
     assert segment_of(made, batch(97, {}, {})).bounds is None
 
 
-@pytest.mark.parametrize("visit", [NEVER, AT_ONCE])
+@pytest.mark.parametrize("how", WAYS)
 def test_a_collection_prunes_its_segments_and_not_its_buffer(
-    visit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    how: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "POSTINGS_A_VISIT", visit)
-    monkeypatch.setattr(search, "prunes", lambda k, **sizes: True)
+    monkeypatch.setattr(search, "plan", lambda k, effort, **sizes: how)
     rng = np.random.default_rng(2)
     vectors = collection_like(rng, 30_522, 3000)
     names = [f"d{number}" for number in range(3000)]

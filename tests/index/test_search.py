@@ -65,14 +65,15 @@ def found(
     st.integers(1, 40),
     st.sampled_from(FORMATS),
     st.sampled_from([*SCORINGS, Scoring("saturation", 8.0, 8.0), Scoring("saturation", 1.0, 0.1)]),
-    st.integers(1, 9),
+    st.integers(1, 9) | st.just(64),
+    st.sampled_from([1, 1, 23]),
     st.data(),
 )
 def test_equals_brute_force_bit_for_bit(
     parts: list[list[Row]], query: Row, k: int, weight_format: WeightFormat, how: Scoring,
-    window: int, data: st.DataObject,
+    window: int, times: int, data: st.DataObject,
 ) -> None:  # fmt: skip
-    batches = [batch(16, *part) for part in parts]
+    batches = [batch(16, *part * times) for part in parts]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(build, "WINDOW", window)
         snapshot = snapshot_of(16, batches, weight_format, how)

@@ -1,44 +1,81 @@
-"""Which kernel answers a query: pruning by bounds, or term at a time. Pure.
+"""Which kernel answers a query, in one segment that has bounds. Pure.
 
-Both give the same hits. Term at a time costs what the query has postings, whatever k is.
-Pruning costs the bounds of all superblocks (0.07 ms a million documents), then what it must
-visit: that follows from how far down the k-th hit ranks among all documents, and how far it
-stands out. Mean CPU time of 100 queries over term at a time, one thread of a busy machine,
-synthetic documents on SPLADE++ statistics; "hard" has the lower score gaps:
+All give the same hits where the effort is 1. Mean CPU time of 100 queries, one thread of a busy
+machine, synthetic documents on SPLADE++ statistics ("hard": with lower score gaps) and on
+SPLADE-v3's; a row of the table is a way through the segment:
 
-    documents   k     pruning  term at a time
-    1M          10    0.27 ms  3.3 ms
-    1M hard     10    0.70 ms  3.2 ms
-    1M          100   2.2 ms   3.4 ms
-    1M hard     100   3.6 ms   3.3 ms
-    1M          200   3.5 ms   3.5 ms
-    100k        10    0.33 ms  0.43 ms
-    100k        20    0.30 ms  0.26 ms
+    documents     k     VISIT    ESSENTIAL  term at a time
+    1M            10    0.25 ms  0.86 ms    3.1 ms
+    1M hard       10    0.70 ms  1.1 ms     3.3 ms
+    1M v3         10    0.48 ms  0.68 ms    1.9 ms
+    1M            100   1.8 ms   1.7 ms     3.1 ms
+    1M hard       100   2.4 ms   2.1 ms     3.3 ms
+    1M v3         100   2.4 ms   1.7 ms     1.9 ms
+    1M            300            2.7 ms     3.0 ms
+    100k          10    0.22 ms  0.28 ms    0.30 ms
+    100k          50    0.59 ms  0.36 ms    0.33 ms
 
-A query whose hits do not stand out is told from the others only on the way: `kernels.prune`
-gives up where more is left than term at a time costs, and has lost a fraction of that.
+A query whose hits do not stand out is told from the others only on the way: VISIT turns into
+ESSENTIAL where more is left than that costs, and has lost a fraction of it.
 """
 
 from __future__ import annotations
 
-__all__ = ["POSTINGS_A_VISIT", "prunes"]
+from typing import NamedTuple
 
-# What it costs to visit a superblock, and to score the document that it has on average, in
-# postings of 1 ns: 1 us in a quiet machine, twice that where others use the memory as well.
-# At 1M and k=100, 1,000 or 4,000 take 5 to 10 % longer.
-POSTINGS_A_VISIT = 2000
+from spladed.index.kernels.prune import EACH, ESSENTIAL, VISIT
 
-# Pruning pays where the k-th hit ranks above one in so many documents.
-_RANK = 9000
+__all__ = ["PATIENCE", "Plan", "plan"]
+
+# What it costs to visit a superblock, in postings of 1 ns of which a third are added up instead.
+PATIENCE = 3000
+_ENDLESS = 1
+_NO_LIMIT = 1 << 62
+
+# A row that is in no cache costs half a microsecond.
+_EACH = 500
+# Superblocks are visited for so few hits, which rank above one in so many documents.
+_FEW_HITS, _RANK = 16, 3000
 # Where a filter leaves documents in one of so many superblocks, no other is visited at any k.
 _FEW = 16
+# Essential terms pay where the k-th hit ranks above one in so many documents.
+_ESSENTIAL_RANK = 6000
+
+# Of less effort than 1: what is given up at effort 0, and superblocks that are visited a hit.
+_DISTRUST = {VISIT: 0.1, ESSENTIAL: 0.3}
+_FIRST, _A_HIT = 16, 20
 
 
-def prunes(k: int, *, documents: int, allowed: int, superblocks: int) -> bool:
-    """Whether to prune a segment that has bounds.
+class Plan(NamedTuple):
+    """How `kernels.prune` goes through a segment: its arguments of these names."""
 
+    way: int
+    patience: int = PATIENCE
+    most: int = _NO_LIMIT
+    trust: float = 1.0
+
+
+def plan(k: int, effort: float, *, documents: int, allowed: int, superblocks: int) -> Plan | None:
+    """The way through a segment; None is term at a time.
+
+    effort:      from 0 (fastest) to 1 (exact)
     documents:   how many it has
     allowed:     how many of them may be hits
     superblocks: how many superblocks those are in
     """
-    return k * _RANK <= allowed or superblocks * 64 * _FEW <= documents
+    if allowed * _EACH <= documents:
+        return Plan(EACH)
+    few = superblocks * 64 * _FEW <= documents
+    if few or (k <= _FEW_HITS and k * _RANK <= allowed):
+        return _hurried(Plan(VISIT), k, effort)
+    if k * _ESSENTIAL_RANK <= documents:
+        return _hurried(Plan(ESSENTIAL), k, effort)
+    return None
+
+
+def _hurried(made: Plan, k: int, effort: float) -> Plan:
+    """The plan with what less effort than 1 gives up."""
+    if effort >= 1:
+        return made
+    most = _FIRST + round(_A_HIT * k * effort) if made.way == VISIT else _NO_LIMIT
+    return Plan(made.way, _ENDLESS, most, 1 - (1 - effort) * _DISTRUST[made.way])

@@ -8,15 +8,24 @@ so the hits that remain do not depend on the order in which documents are offere
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy.typing as npt
 
 from spladed.index.kernels.compiled import inner
 
-__all__ = ["offer", "threshold"]
+__all__ = ["Hits", "offer", "threshold"]
 
 _Array = npt.NDArray[Any]
+
+
+class Hits(NamedTuple):
+    """The heap, but for its size."""
+
+    k: int
+    scores: _Array
+    seqs: _Array
+    places: _Array
 
 
 @inner

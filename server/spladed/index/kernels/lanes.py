@@ -11,10 +11,11 @@ from typing import Any
 
 from spladed.index.kernels.compiled import intrinsic, ir, types
 
-__all__ = ["bits_below", "count_bits", "lowest_bit", "prefetch", "subtract_elsewhere"]
+__all__ = ["at_least", "bits_below", "count_bits", "lowest_bit", "prefetch", "subtract_elsewhere"]
 
-_I1, _I32, _I64, _FLOAT = ir.IntType(1), ir.IntType(32), ir.IntType(64), ir.FloatType()
-_BITS, _SUMS = ir.VectorType(_I1, 64), ir.VectorType(_FLOAT, 64)
+_I1, _I32, _I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
+_BITS, _SUMS = ir.VectorType(_I1, 64), ir.VectorType(ir.FloatType(), 64)
+_DOUBLES = ir.VectorType(ir.DoubleType(), 64)
 
 
 def _address(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
@@ -23,11 +24,11 @@ def _address(context: Any, builder: Any, array_type: Any, array: Any, index: Any
     return builder.gep(made.data, [index])
 
 
-def _splat(builder: Any, value: Any) -> Any:
-    """64 times the same float32."""
-    one = builder.insert_element(ir.Constant(_SUMS, ir.Undefined), value, ir.Constant(_I32, 0))
+def _splat(builder: Any, value: Any, kind: Any = _SUMS) -> Any:
+    """64 times the same number."""
+    one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(_I32, 0))
     zeros = ir.Constant(ir.VectorType(_I32, 64), None)
-    return builder.shuffle_vector(one, ir.Constant(_SUMS, ir.Undefined), zeros)
+    return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), zeros)
 
 
 @intrinsic
@@ -106,3 +107,20 @@ def subtract_elsewhere(_typing: Any, sums: Any, words: Any, entries: Any, weight
         return builder.not_(builder.bitcast(below, _I64))
 
     return types.uint64(sums, words, entries, weights, types.int64, types.float32), generate
+
+
+@intrinsic
+def at_least(_typing: Any, sums: Any, _first: Any, _least: Any) -> Any:
+    """The bitmap (uint64) of the 64 `sums` from `first` (int64) on that are not below `least`.
+
+    sums, least: float32 or float64; a sum that is no number counts as one.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = _SUMS if sums.dtype == types.float32 else _DOUBLES
+        start = _address(context, builder, signature.args[0], arguments[0], arguments[1])
+        some = builder.load(builder.bitcast(start, kind.as_pointer()), align=4)
+        below = builder.fcmp_ordered("<", some, _splat(builder, arguments[2], kind))
+        return builder.not_(builder.bitcast(below, _I64))
+
+    return types.uint64(sums, types.int64, sums.dtype), generate

@@ -30,12 +30,12 @@ from spladed.index.kernels.bounds import (
 )
 from spladed.index.kernels.compiled import inner
 
-__all__ = ["LEAST", "Asked", "Views", "asked", "fill_bounds", "views"]
+__all__ = ["FLOOR", "LEAST", "Asked", "Views", "add_fours", "asked", "fill_bounds", "views"]
 
 _Array = npt.NDArray[Any]
 
-# A score above 0 has a bound of _FLOOR or more; LEAST is the threshold while there is none.
-_FLOOR = np.float32(1e-30)
+# A score above 0 has a bound of FLOOR or more; LEAST is the threshold while there is none.
+FLOOR = np.float32(1e-30)
 LEAST = np.float32(1e-37)
 # Weights are above this.
 _UNIT = 1e-300
@@ -57,18 +57,22 @@ class Asked(NamedTuple):
     """The terms of a query, those of the largest shares first.
 
     slots:      int64 [4 * m] of the frequent ones, `count` in all and then zeros
+    numbers:    int64 [4 * m], which term of the query each is
     factors:    float32 [windows, 4 * m], what a code is worth
     rare:       int64, the numbers of those that are not frequent
     unit:       the largest weight; inflation: of every factor
+    trust:      in (0, 1], the part of its bound that a document is believed to score at most
     postings:   how many documents have the frequent terms, summed
     """
 
     slots: _Array
+    numbers: _Array
     factors: _Array
     count: int
     rare: _Array
     unit: float
     inflation: float
+    trust: float
     postings: int
 
 
@@ -84,20 +88,21 @@ def views(data: _Array) -> Views:
 
 @inner
 def asked(seen: Views, query_terms: _Array, query_weights: _Array, frequent: _Array,
-          frequent_slots: _Array, spans: _Array, windows: int) -> Asked:  # fmt: skip
+          frequent_slots: _Array, spans: _Array, windows: int, trust: float) -> Asked:  # fmt: skip
     """What the bounds of this segment know of the query's terms."""
     count = len(query_terms)
     unit = _UNIT
     for weight in query_weights:
         unit = max(unit, weight)
     slots, weights = np.zeros((count + 3) & ~3, np.int64), np.empty(count)
-    rare = np.empty(count, np.int64)
+    numbers, rare = np.zeros((count + 3) & ~3, np.int64), np.empty(count, np.int64)
     found, others, place = 0, 0, 0
     for number in range(count):
         term = np.int64(query_terms[number])
         place = _first_not_below(frequent, place, len(frequent), term)
         if place < len(frequent) and np.int64(frequent[place]) == term:
-            slots[found], weights[found] = frequent_slots[place], query_weights[number] / unit
+            slots[found], numbers[found] = frequent_slots[place], number
+            weights[found] = query_weights[number] / unit
             found += 1
         else:
             rare[others] = number
@@ -107,11 +112,14 @@ def asked(seen: Views, query_terms: _Array, query_weights: _Array, frequent: _Ar
         for slot in slots[:found]:
             postings += np.int64(seen.wholes[(span[FREQUENCIES] >> 2) + slot])
     inflation = 1.0 + (2 * count + 8) * 2.0**-23
-    _heaviest_first(seen.floats, spans, slots[:found], weights[:found])
-    slots = slots[: (found + 3) & ~3]
-    factors = np.zeros((windows, len(slots)), np.float32)
+    _heaviest_first(seen.floats, spans, slots[:found], numbers[:found], weights[:found])
+    padded = (found + 3) & ~3
+    factors = np.zeros((windows, padded), np.float32)
     _fill_factors(seen.floats, spans, slots, weights[:found], inflation, factors)
-    return Asked(slots, factors, found, rare[:others], unit, inflation, postings)
+    return Asked(
+        slots[:padded], numbers[:padded], factors, found, rare[:others], unit, inflation, trust,
+        postings,
+    )  # fmt: skip
 
 
 @inner
@@ -126,7 +134,8 @@ def _first_not_below(values: _Array, low: int, high: int, wanted: int) -> int:
 
 
 @inner
-def _heaviest_first(floats: _Array, spans: _Array, slots: _Array, weights: _Array) -> None:
+def _heaviest_first(floats: _Array, spans: _Array, slots: _Array, numbers: _Array,
+                    weights: _Array) -> None:  # fmt: skip
     """Order terms by the largest share they can have."""
     shares = np.zeros(len(slots))
     for span in spans:
@@ -135,13 +144,13 @@ def _heaviest_first(floats: _Array, spans: _Array, slots: _Array, weights: _Arra
             for scale in floats[start : start + span[SPAN_WINDOWS]]:
                 shares[i] = max(shares[i], weights[i] * np.float64(scale))
     order = np.argsort(-shares)
-    slots[:], weights[:] = slots[order], weights[order]
+    slots[:], numbers[:], weights[:] = slots[order], numbers[order], weights[order]
 
 
 @inner
 def _factor(weight: float, scale: float, inflation: float) -> float:
     """What a code of this scale is worth, no less than in exact arithmetic."""
-    return max(np.float32(weight * np.float64(scale) * inflation), _FLOOR)
+    return max(np.float32(weight * np.float64(scale) * inflation), FLOOR)
 
 
 @inner
@@ -197,20 +206,29 @@ def _add_rare(seen: Views, span: _Array, term: int, weight: float, inflation: fl
 def _add_frequent(data: _Array, span: _Array, slots: _Array, factors: _Array,
                   sums: _Array) -> None:  # fmt: skip
     """Add the codes of frequent terms to the sums of a span."""
-    stride, first = span[STRIDE], span[SPAN_ROWS]
     for start in range(0, span[SPAN_WINDOWS], _TOGETHER):
         for i in range(0, len(slots), 4):
-            a, b = first + slots[i] * stride, first + slots[i + 1] * stride
-            c, d = first + slots[i + 2] * stride, first + slots[i + 3] * stride
             for number in range(start, min(start + _TOGETHER, span[SPAN_WINDOWS])):
                 worth = factors[span[FIRST_WINDOW] + number]
                 left = number * WINDOW_SUPERBLOCKS
-                right = min(left + WINDOW_SUPERBLOCKS, stride)
-                _add_four(
-                    sums[left:right], data[a + left : a + right], data[b + left : b + right],
-                    data[c + left : c + right], data[d + left : d + right],
-                    worth[i], worth[i + 1], worth[i + 2], worth[i + 3],
-                )  # fmt: skip
+                right = min(left + WINDOW_SUPERBLOCKS, span[STRIDE])
+                add_fours(data, span, slots, worth, i, left, sums[left:right])
+
+
+@inner
+def add_fours(data: _Array, span: _Array, slots: _Array, worth: _Array, i: int, left: int,
+              sums: _Array) -> None:  # fmt: skip
+    """Add the codes of four terms, from number `i` of `slots` and `worth` on, to sums.
+
+    sums: of superblocks of one window, the first of which is number `left` of the span
+    """
+    stride, first, count = span[STRIDE], span[SPAN_ROWS] + left, len(sums)
+    a, b = first + slots[i] * stride, first + slots[i + 1] * stride
+    c, d = first + slots[i + 2] * stride, first + slots[i + 3] * stride
+    _add_four(
+        sums, data[a : a + count], data[b : b + count], data[c : c + count],
+        data[d : d + count], worth[i], worth[i + 1], worth[i + 2], worth[i + 3],
+    )  # fmt: skip
 
 
 @inner

@@ -26,13 +26,13 @@ from spladed.index.kernels.bounds import (
 )
 from spladed.index.kernels.build import ROW_STARTS, ROWS
 from spladed.index.kernels.compiled import inner
-from spladed.index.kernels.heap import offer, threshold
+from spladed.index.kernels.heap import Hits, offer, threshold
 from spladed.index.kernels.lanes import bits_below, lowest_bit, prefetch, subtract_elsewhere
 from spladed.index.kernels.promising import left_after
 from spladed.index.kernels.rowsum import MATCHES, row_score
 from spladed.index.kernels.superblocks import LEAST, Asked, Views
 
-__all__ = ["Hits", "Look", "Part", "least_of", "look", "visit"]
+__all__ = ["Look", "Part", "ask_row", "least_of", "look", "score_row", "visit"]
 
 _Array = npt.NDArray[Any]
 
@@ -61,23 +61,14 @@ class Part(NamedTuple):
     place: int
 
 
-class Hits(NamedTuple):
-    """The heap, but for its size."""
-
-    k: int
-    scores: _Array
-    seqs: _Array
-    places: _Array
-
-
 class Look(NamedTuple):
     """What is known of the superblocks that are under way.
 
     entries, shares: int64 and float32; by turns two stretches for what is looked up ahead,
                      and one for what is looked up at once
     lanes:           float32 [64], the bounds of one superblock's documents
-    rows, row_bounds, starts: int64, float32, int64 [64], documents that are to be scored
-    flags, weights, matches:  for `row_score`
+    rows, row_bounds: int64 and float32 [64], documents that are to be scored
+    flags, weights, matches: for `row_score`
     """
 
     entries: _Array
@@ -85,7 +76,6 @@ class Look(NamedTuple):
     lanes: _Array
     rows: _Array
     row_bounds: _Array
-    starts: _Array
     flags: _Array
     weights: _Array
     matches: _Array
@@ -97,15 +87,15 @@ def look(flags: _Array, weights: _Array) -> Look:
     room = 2 * _TURN + _MORE + 4
     return Look(
         np.zeros(room, np.int64), np.zeros(room, np.float32), np.empty(64, np.float32),
-        np.empty(64, np.int64), np.empty(64, np.float32), np.empty(64, np.int64),
-        flags, weights, np.empty(MATCHES, np.int64),
+        np.empty(64, np.int64), np.empty(64, np.float32), flags, weights,
+        np.empty(MATCHES, np.int64),
     )  # fmt: skip
 
 
 @inner
-def least_of(hits: Hits, size: int, unit: float) -> float:
-    """The threshold in the unit of bounds, rounded down; above 0, for score 0 is no hit."""
-    least = threshold(hits.scores, size, hits.k) / unit * (1 - 2.0**-22)
+def least_of(hits: Hits, size: int, terms: Asked) -> float:
+    """What a bound has to reach, rounded down; above 0, for score 0 is no hit."""
+    least = threshold(hits.scores, size, hits.k) / (terms.unit * terms.trust) * (1 - 2.0**-22)
     return max(np.float32(min(least, 3.4e38)), LEAST)
 
 
@@ -175,72 +165,87 @@ def _narrow(words: _Array, look: Look, place: int, count: int, least: float,
 
 
 @inner
+def _row_starts(part: Part, row: int) -> tuple[int, int]:
+    """The byte where rows of the row's window start, and where it says where each of them does."""
+    window = row >> (WINDOW_BITS + SUPERBLOCK_BITS)
+    at = (part.directory[window, ROW_STARTS] >> 2) + (row & _LOCAL_ROW)
+    return part.directory[window, ROWS], at
+
+
+@inner
+def ask_row(part: Part, row: int) -> None:
+    """Ask for the bytes of a row that is to be scored."""
+    first, at = _row_starts(part, row)
+    start = first + np.int64(part.views.wholes[at])
+    for line in range(start, start + _AHEAD, 64):
+        prefetch(part.views.data, line)
+
+
+@inner
+def score_row(row: int, part: Part, seen: Look, hits: Hits, size: int) -> int:
+    """Offer one document with its exact score; the heap's size after."""
+    first, at = _row_starts(part, row)
+    start, stop = np.int64(part.views.wholes[at]), np.int64(part.views.wholes[at + 1])
+    score = row_score(
+        part.views.halves, part.views.wholes, part.views.floats, first + start, stop - start,
+        part.wide, part.float_weights, seen.flags, seen.weights, seen.matches,
+    )  # fmt: skip
+    if score < threshold(hits.scores, size, hits.k):
+        return size
+    return offer(score, part.seqs[row], part.place + row, hits.scores, hits.seqs, hits.places,
+                 size, hits.k)  # fmt: skip
+
+
+@inner
 def _await(mask: int, superblock: int, part: Part, seen: Look) -> int:
     """List these documents of a superblock by falling bound, and ask for their rows."""
-    window = superblock >> WINDOW_BITS
-    first = part.directory[window, ROW_STARTS] >> 2
     count = 0
     while mask:
         lane = lowest_bit(mask)
         mask &= mask - np.uint64(1)
         row, bound = (superblock << SUPERBLOCK_BITS) + lane, seen.lanes[lane]
-        offset = np.int64(part.views.wholes[first + (row & _LOCAL_ROW)])
-        start = part.directory[window, ROWS] + offset
-        for at in range(start, start + _AHEAD, 64):
-            prefetch(part.views.data, at)
+        ask_row(part, row)
         slot = count
         while slot > 0 and seen.row_bounds[slot - 1] < bound:
-            seen.rows[slot], seen.starts[slot] = seen.rows[slot - 1], seen.starts[slot - 1]
-            seen.row_bounds[slot] = seen.row_bounds[slot - 1]
+            seen.rows[slot], seen.row_bounds[slot] = seen.rows[slot - 1], seen.row_bounds[slot - 1]
             slot -= 1
-        seen.rows[slot], seen.starts[slot], seen.row_bounds[slot] = row, start, bound
+        seen.rows[slot], seen.row_bounds[slot] = row, bound
         count += 1
     return count
 
 
 @inner
-def _row_bytes(part: Part, row: int) -> int:
-    """How many bytes a packed row has."""
-    window = row >> (WINDOW_BITS + SUPERBLOCK_BITS)
-    at = (part.directory[window, ROW_STARTS] >> 2) + (row & _LOCAL_ROW)
-    return np.int64(part.views.wholes[at + 1]) - np.int64(part.views.wholes[at])
-
-
-@inner
-def _score(waiting: int, part: Part, seen: Look, unit: float, hits: Hits, size: int) -> int:
+def _score(waiting: int, part: Part, seen: Look, terms: Asked, hits: Hits, size: int) -> int:
     """Score the documents that wait, as long as their bounds let them be hits."""
-    least = least_of(hits, size, unit)
+    least = least_of(hits, size, terms)
     for i in range(waiting):
         if seen.row_bounds[i] < least:
             break
-        row = seen.rows[i]
-        score = row_score(
-            part.views.halves, part.views.wholes, part.views.floats, seen.starts[i],
-            _row_bytes(part, row), part.wide, part.float_weights, seen.flags, seen.weights,
-            seen.matches,
-        )  # fmt: skip
-        if score >= threshold(hits.scores, size, hits.k):
-            size = offer(score, part.seqs[row], part.place + row, hits.scores, hits.seqs,
-                         hits.places, size, hits.k)  # fmt: skip
-            least = least_of(hits, size, unit)
+        size = score_row(seen.rows[i], part, seen, hits, size)
+        least = least_of(hits, size, terms)
     return size
 
 
 @inner
 def visit(ordered: _Array, bounds: _Array, allowed: _Array, part: Part, terms: Asked,
-          patience: int, seen: Look, hits: Hits, size: int) -> tuple[int, int]:  # fmt: skip
+          patience: int, most: int, seen: Look, hits: Hits,
+          size: int) -> tuple[int, int]:  # fmt: skip
     """Visit superblocks by falling bound: (size of the heap, how many were visited).
 
     What is in memory and not in a cache takes as long as all else, so three are under way:
     the next but one is asked for, the next is looked up, and this one's rows are asked for
-    and scored after the next look. Gives up where more than `patience` are left.
+    and scored after the next look. Gives up where more than `patience` are left, and after
+    `most` if no hits are missing.
     """
     count, ahead, waiting = len(ordered), -1, 0
     visited, reckon = count, max(patience >> _RECKON_SHIFT, _RECKON_AT)
     # More than so many subtractions from it can lose, in float32.
     slack = np.float32(terms.inflation)
     for i in range(-1, count):
-        least = least_of(hits, size, terms.unit)
+        least = least_of(hits, size, terms)
+        if i >= most and size == hits.k:
+            visited = i
+            break
         if i == reckon:
             if left_after(bounds, ordered, i, least) > patience:
                 visited = i
@@ -253,7 +258,7 @@ def visit(ordered: _Array, bounds: _Array, allowed: _Array, part: Part, terms: A
             turn = ((i + 1) & 1) * _TURN
             stop = min(_FIRST, terms.count)
             ahead = _look_up(part, np.int64(ordered[i + 1]), terms, 0, stop, seen, turn)
-        size = _score(waiting, part, seen, terms.unit, hits, size)
+        size = _score(waiting, part, seen, terms, hits, size)
         waiting = 0
         if here < 0:
             continue
@@ -267,4 +272,4 @@ def visit(ordered: _Array, bounds: _Array, allowed: _Array, part: Part, terms: A
             mask = _narrow(part.views.words, seen, 2 * _TURN, more, least, mask)
             done = stop
         waiting = _await(mask, superblock, part, seen)
-    return _score(waiting, part, seen, terms.unit, hits, size), visited
+    return _score(waiting, part, seen, terms, hits, size), visited
