@@ -19,7 +19,7 @@ from spladed.sparse import SparseBatch
 
 ROWS = 16_384  # of one add
 EFFORTS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-PLANNED = search_module.prunes
+PLANNED = search_module.plan
 
 
 class Spladed:
@@ -77,7 +77,7 @@ class Spladed:
     def use(self, setting: Setting) -> None:
         """The windowed kernel alone answers where the planner never wants to prune."""
         how = dict(setting.parameters)
-        search_module.prunes = _never if how.pop("windowed", False) else PLANNED
+        search_module.plan = _never if how.pop("windowed", False) else PLANNED
         self._how = how
 
     def search(self, query: SparseBatch, k: int) -> list[Hit]:
@@ -87,8 +87,8 @@ class Spladed:
         return as_hits([int(hit.id) for hit in found], [hit.score for hit in found])
 
 
-def _never(*_: Any, **__: Any) -> bool:
-    return False
+def _never(*_: Any, **__: Any) -> None:
+    return None
 
 
 def _kind(section: str) -> str:
