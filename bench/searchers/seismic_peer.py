@@ -16,11 +16,8 @@ from seismic import SeismicDataset, SeismicIndex, get_seismic_string  # pyright:
 
 from searchers import Hits, Setting, as_hits
 
-CUTS = {10: (4, 6, 8, 12, 16, 24), 100: (6, 8, 12, 16, 24, 32), 1000: (12, 16, 24, 32, 48)}
+CUTS = {10: (2, 3, 4, 6, 8, 12), 100: (4, 6, 8, 12, 16, 24), 1000: (12, 16, 24, 32, 48)}
 FACTORS = (0.7, 0.8, 0.9, 1.0)
-# Terms keep 1,500 documents in the mean, of which its default, meant for nine million documents,
-# would keep twice as many at one million: slower and 5 GB, where this reaches recall .995 too.
-POSTINGS = 1_500
 
 
 class Seismic:
@@ -38,8 +35,9 @@ class Seismic:
 
     @staticmethod
     def build(documents: SeismicDataset, folder: Path) -> None:
-        """With its defaults, but for the length of lists and the threads."""
-        index = SeismicIndex.build_from_dataset(documents, n_postings=POSTINGS, num_threads=1)
+        """With its defaults, but for the threads: lists of half their length, 1,500, build in half
+        the time and do not reach a recall of 0.99 at k=1000, of a million documents."""
+        index = SeismicIndex.build_from_dataset(documents, num_threads=1)
         index.save(str(folder / "documents"))
 
     @staticmethod
