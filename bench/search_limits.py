@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 READ_BYTES = 512 << 20
 PASSES = 5
 POSTING_BYTES = 4  # of ours: a document of the window, u2, and an impact, u2
+SUPERBLOCK = 64  # documents under one bound of ours, a byte
 
 
 def limits(corpus: Corpus, queries: int) -> dict[str, Any]:
-    """bytes a second that one core reads from memory; postings and bytes a query, in the mean,
-    that term at a time reads; the milliseconds which those bytes take at that rate."""
+    """Bytes a second that one core reads from memory; postings and bytes a query, in the mean,
+    that term at a time reads; the milliseconds which those bytes take at that rate; and the most
+    bytes of bounds that pruning reads before it visits a document."""
     frequencies = np.bincount(np.asarray(corpus.documents.terms), minlength=corpus.dimension)
     asked = corpus.queries.slice(0, queries)
     postings = float(frequencies[asked.terms].sum()) / queries
@@ -29,6 +31,7 @@ def limits(corpus: Corpus, queries: int) -> dict[str, Any]:
         "postings_per_query_and_document": postings / len(corpus.documents),
         "posting_bytes_per_query": postings * POSTING_BYTES,
         "posting_bytes_ms": postings * POSTING_BYTES / rate * 1e3,
+        "bound_bytes_per_query": len(asked.terms) / queries * len(corpus.documents) / SUPERBLOCK,
     }
 
 

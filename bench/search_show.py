@@ -18,7 +18,8 @@ def show(found: dict[str, Any]) -> None:
         f"{found['queries']} queries of {limits['terms_per_query']:.1f} terms, "
         f"{limits['postings_per_query']:,.0f} postings a query: "
         f"{limits['posting_bytes_per_query'] / 1e6:.1f} MB, {limits['posting_bytes_ms']:.2f} ms "
-        f"at the {limits['read_bytes_per_second'] / 1e9:.0f} GB/s that one core reads"
+        f"at the {limits['read_bytes_per_second'] / 1e9:.0f} GB/s that one core reads; "
+        f"bounds at most {limits['bound_bytes_per_query'] / 1e6:.2f} MB"
     )
     for k in DEPTHS:
         show_rows([row for row in found["rows"] if row["k"] == k], k)

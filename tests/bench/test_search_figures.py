@@ -104,6 +104,7 @@ def found(ours: float = 0.1, seismic: float = 0.2) -> dict[str, Any]:
             "postings_per_query": 2.7e6,
             "posting_bytes_per_query": 1.1e7,
             "posting_bytes_ms": 0.3,
+            "bound_bytes_per_query": 7e5,
             "read_bytes_per_second": 3.5e10,
         },
         "engines": {
