@@ -69,11 +69,17 @@ class Sums(NamedTuple):
 @inner
 def _in_turn(peaks: _Array) -> _Array:
     """The windows by falling sum of what their superblocks promise."""
-    promised = np.zeros(len(peaks) // PEAKS)
-    for number in range(len(promised)):
+    count = len(peaks) // PEAKS
+    promised, turn = np.zeros(count), np.arange(count)
+    for number in range(count):
         for peak in peaks[number * PEAKS : (number + 1) * PEAKS]:
-            promised[number] -= np.float64(peak)
-    return np.argsort(promised)
+            promised[number] += np.float64(peak)
+        place = number
+        while place > 0 and promised[turn[place - 1]] < promised[number]:
+            turn[place] = turn[place - 1]
+            place -= 1
+        turn[place] = number
+    return turn
 
 
 @inner

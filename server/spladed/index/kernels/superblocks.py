@@ -143,8 +143,13 @@ def _heaviest_first(floats: _Array, spans: _Array, slots: _Array, numbers: _Arra
             start = (span[SPAN_SCALES] >> 2) + slots[i] * span[SPAN_WINDOWS]
             for scale in floats[start : start + span[SPAN_WINDOWS]]:
                 shares[i] = max(shares[i], weights[i] * np.float64(scale))
-    order = np.argsort(-shares)
-    slots[:], numbers[:], weights[:] = slots[order], numbers[order], weights[order]
+    for i in range(1, len(slots)):  # at most as many as there are frequent terms
+        slot, number, weight, share = slots[i], numbers[i], weights[i], shares[i]
+        while i > 0 and shares[i - 1] < share:
+            slots[i], numbers[i], weights[i] = slots[i - 1], numbers[i - 1], weights[i - 1]
+            shares[i] = shares[i - 1]
+            i -= 1
+        slots[i], numbers[i], weights[i], shares[i] = slot, number, weight, share
 
 
 @inner
