@@ -5,7 +5,7 @@
 Typical filters, each asked for in variants that were never asked for before. `mask` is
 mask.evaluate over all segments; `first` is what the search path does before it scores (check the
 filter, evaluate it, leave out the dead) and `cached` is the same again. Then whole searches at
-falling selectivities, interleaved with the same searches without a filter. Figures are
+falling selectivities (filtered.py), in turns with the same without a filter. Figures are
 milliseconds of this thread's processor time, wall time beside them. Writes JSON, tables and a
 plot; exits 1 if a target of targets.toml is missed.
 """
@@ -16,7 +16,6 @@ import argparse
 import statistics
 import sys
 import tempfile
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -24,7 +23,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import filtered
 import numpy as np
+from filtered import figures, timed
 from machine import target
 from report import RESULTS, Verdict, conclude, surroundings, write
 from rows import Rows
@@ -42,7 +43,6 @@ from spladed.index.filter import (
     checked,
 )
 from spladed.index.view import View
-from spladed.sparse import SparseBatch
 
 PASSES = 15
 DIMENSION = 30_522
@@ -57,7 +57,6 @@ FIELDS = (
 )
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 STOCK = 1_000_000  # stock is even below it: a range of n of them keeps n / STOCK of the documents
-SELECTIVITIES = (0.5, 0.1, 0.01, 0.001)
 # Each takes a number, and gives a filter that no other number gives.
 Variants = Callable[[int], Filter]
 
@@ -83,11 +82,11 @@ def main() -> int:
             evaluated(collection, name, variants) for name, variants in filters().items()
         ]
         show_filters(found["filters"])
-        found["searches"] = searched(collection, rows.queries(arguments.queries))
-        show_searches(found["searches"])
+        found["searches"] = filtered.searched(collection, rows.queries(arguments.queries), stock)
+        filtered.show(found["searches"])
     write(arguments.results / "filters.json", found)
     plot(found, arguments.results / "filters.png")
-    return conclude(verdicts(found["filters"]))
+    return conclude([*verdicts(found["filters"]), *filtered.verdicts(found["searches"])])
 
 
 def fill(collection: Collection, rows: Rows, count: int) -> None:
@@ -197,41 +196,6 @@ def masked(collection: Collection, view: View, filter: Filter) -> None:
         mask.evaluate(known, part.segment)
 
 
-def timed(work: Callable[[], Any]) -> tuple[float, float]:
-    """Milliseconds of this thread's processor time, and of the wall."""
-    cpu, wall = time.thread_time(), time.perf_counter()
-    work()
-    return (time.thread_time() - cpu) * 1e3, (time.perf_counter() - wall) * 1e3
-
-
-def figures(times: list[tuple[float, float]]) -> dict[str, float]:
-    cpu, wall = zip(*times, strict=True)
-    return {
-        "ms": statistics.median(cpu),
-        "least_ms": min(cpu),
-        "most_ms": max(cpu),
-        "wall_ms": statistics.median(wall),
-    }
-
-
-def searched(collection: Collection, queries: SparseBatch) -> list[dict[str, Any]]:
-    """Per query: without a filter, and for each selectivity with a cached one and a fresh one."""
-    taken: dict[tuple[int, float], dict[str, list[tuple[float, float]]]] = {
-        (k, share): defaultdict(list) for k in (10, 100) for share in SELECTIVITIES
-    }
-    for row in range(len(queries)):
-        query = queries.slice(row, row + 1)
-        collection.search(query, 10)  # whoever comes first would load the postings
-        for (k, share), times in taken.items():
-            fresh = stock(share, len(queries) + 100 * k + row)
-            for name, keep in (("unfiltered", None), ("first", fresh), ("cached", fresh)):
-                times[name].append(timed(partial(collection.search, query, k, keep=keep)))
-    return [
-        {"k": k, "selectivity": share} | {name: figures(each) for name, each in times.items()}
-        for (k, share), times in taken.items()
-    ]
-
-
 def verdicts(rows: list[dict[str, Any]]) -> list[Verdict]:
     first_ms, cached_ms = target("filters", "first_ms"), target("filters", "cached_ms")
     worst = {key: max(rows, key=lambda row: row[key]["ms"]) for key in ("mask", "first", "cached")}
@@ -255,15 +219,6 @@ def show_filters(rows: list[dict[str, Any]]) -> None:
         )
 
 
-def show_searches(rows: list[dict[str, Any]]) -> None:
-    print(f"\n{'k':>4}{'selectivity':>13}{'unfiltered ms':>15}{'first ms':>10}{'cached ms':>11}")
-    for row in rows:
-        print(
-            f"{row['k']:>4}{row['selectivity']:>13.1%}{row['unfiltered']['ms']:>15.2f}"
-            f"{row['first']['ms']:>10.2f}{row['cached']['ms']:>11.2f}"
-        )
-
-
 def plot(found: dict[str, Any], path: Path) -> None:
     import matplotlib as mpl
 
@@ -281,14 +236,7 @@ def plot(found: dict[str, Any], path: Path) -> None:
     left.set_xscale("log")
     left.set_xlabel(f"ms to have the bitmap of {found['documents']:,} documents")
     left.legend()
-    rows = [row for row in found["searches"] if row["k"] == 10]
-    for offset, key in enumerate(("unfiltered", "first", "cached")):
-        at = np.arange(len(rows)) + 0.27 * offset
-        right.bar(at, [row[key]["ms"] for row in rows], width=0.27, label=key)
-    right.set_xticks(np.arange(len(rows)) + 0.27, [f"{row['selectivity']:.1%}" for row in rows])
-    right.set_xlabel("documents kept")
-    right.set_ylabel("ms a search, k = 10")
-    right.legend()
+    filtered.plot(right, found["searches"])
     figure.savefig(path, dpi=100)
 
 

@@ -10,8 +10,9 @@ no model and no wire: a query is numbers, an error is of `spladed.errors`.
     segments     container (named arrays as bytes), build (documents -> sections), ahead (on
                  several threads), batch and union (where documents come from), segment
                  (sections -> documents), bounds, ids
-    search       snapshot, plan (which kernel), search
-    kernels/     the loops, compiled; one import of numba
+    search       snapshot, plan (which kernel), search, hits (what they are called), answers
+                 (over several threads)
+    kernels/     the loops, compiled and kept; one import of numba
     writes       draft (pure), commit (SQL), line (who commits for whom), writer, payload, reached
     catalog      the durable truth; the only import of sqlite3
     upkeep       buffer, merge (pure), upkeep, builder and child (the process that builds),
