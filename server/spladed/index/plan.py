@@ -27,8 +27,10 @@ from spladed.index.kernels.prune import EACH, ESSENTIAL, VISIT
 
 __all__ = ["PATIENCE", "Plan", "plan"]
 
-# What it costs to visit a superblock, in postings of 1 ns of which a third are added up instead.
-PATIENCE = 3000
+# What it costs to visit a superblock, in postings of 1 ns, of which a third are added up instead.
+# On 200,000 encoded passages with real queries, k=10, 1,500 takes 0.42 ms and 1.5 times term at a
+# time at worst; patience without end 0.77 ms and 9 times.
+PATIENCE = 1500
 _ENDLESS = 1
 _NO_LIMIT = 1 << 62
 

@@ -234,16 +234,16 @@ def visit(ordered: _Array, bounds: _Array, allowed: _Array, part: Part, terms: A
 
     What is in memory and not in a cache takes as long as all else, so three are under way:
     the next but one is asked for, the next is looked up, and this one's rows are asked for
-    and scored after the next look. Gives up where more than `patience` are left, and after
-    `most` if no hits are missing.
+    and scored after the next look. Gives up where more than `patience` are left, where half of
+    it was spent, a scored row being half a visit, and after `most` if no hits are missing.
     """
-    count, ahead, waiting = len(ordered), -1, 0
+    count, ahead, waiting, rows = len(ordered), -1, 0, 0
     visited, reckon = count, max(patience >> _RECKON_SHIFT, _RECKON_AT)
     # More than so many subtractions from it can lose, in float32.
     slack = np.float32(terms.inflation)
     for i in range(-1, count):
         least = least_of(hits, size, terms)
-        if i >= most and size == hits.k:
+        if (i >= most and size == hits.k) or 2 * i + rows > patience:
             visited = i
             break
         if i == reckon:
@@ -272,4 +272,5 @@ def visit(ordered: _Array, bounds: _Array, allowed: _Array, part: Part, terms: A
             mask = _narrow(part.views.words, seen, 2 * _TURN, more, least, mask)
             done = stop
         waiting = _await(mask, superblock, part, seen)
+        rows += waiting
     return _score(waiting, part, seen, terms, hits, size), visited
