@@ -18,7 +18,7 @@ from spladed.index.container import Container
 from spladed.sparse import SparseBatch
 
 ROWS = 16_384  # of one add
-EFFORTS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+EFFORTS = (0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 0.9)
 PLANNED = search_module.plan
 
 
