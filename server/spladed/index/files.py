@@ -52,7 +52,7 @@ def write(path: Path, source: Source, settings: CollectionSettings, *, threads: 
 def opened(path: Path) -> Segment:
     """The file, durable under its name from now on, as a segment."""
     storage.publish(temporary(path), path)
-    return Segment.open(path)
+    return Segment.open(path, for_searches=True)
 
 
 def row_of(segment: Segment) -> SegmentRow:

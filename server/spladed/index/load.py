@@ -63,7 +63,7 @@ def deleted(reading: Reading, after_generation: int = -1) -> npt.NDArray[np.int6
 
 
 def _segment(folder: Path, row: SegmentRow, known: Mapping[str, Segment]) -> Segment:
-    segment = known.get(row.name) or Segment.open(folder / row.name)
+    segment = known.get(row.name) or Segment.open(folder / row.name, for_searches=True)
     found = (segment.first_seq, segment.last_seq, segment.documents, segment.fingerprint)
     if found != (row.first_seq, row.last_seq, row.documents, row.fingerprint):
         raise Corrupt(

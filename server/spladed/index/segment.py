@@ -31,6 +31,8 @@ _FOLLOWED = ("meta", "seqs", "by_seq", "id_starts", "id_hashes", "id_rows")
 _FOLLOWED_IN_WINDOW = (
     "row_starts", "terms", "starts", "frequent_slots", "member_starts", "rare_starts",
 )  # fmt: skip
+# What a search reads of few superblocks, each somewhere else; postings it reads in runs.
+_HERE_AND_THERE = ("rows", "members")
 
 
 class Segment:
@@ -59,9 +61,15 @@ class Segment:
         self.float_impacts: bool = self.has_postings and container["w0/impacts"].dtype == "<f4"
 
     @classmethod
-    def open(cls, path: Path) -> Segment:
-        """The segment in this file; raises Corrupt, Mismatch FORMAT_VERSION, Unavailable."""
-        return cls(Container(storage.mapped(path), str(path)), name=path.name)
+    def open(cls, path: Path, *, for_searches: bool = False) -> Segment:
+        """The segment in this file; raises Corrupt, Mismatch FORMAT_VERSION, Unavailable.
+
+        for_searches: rows are read here and there, and not all of them in order
+        """
+        segment = cls(Container(storage.mapped(path), str(path)), name=path.name)
+        if for_searches:
+            segment._expect_searches()
+        return segment
 
     @property
     def documents(self) -> int:
@@ -155,6 +163,15 @@ class Segment:
         """Raises Corrupt CHECKSUM, naming the file and the section, if any byte changed."""
         for name in self.container.names:
             self.container.verify(name)
+
+    def _expect_searches(self) -> None:
+        """What is read ahead of a row or a record drives postings out where memory is short."""
+        container = self.container
+        for name in container.names:
+            if name.rpartition("/")[2] in _HERE_AND_THERE and name.startswith("w"):
+                storage.read_here_and_there(
+                    container.data, container.offset(name), container.size(name)
+                )
 
     def _check(self) -> None:
         for name in (*_FOLLOWED, *self.container.names):

@@ -77,6 +77,10 @@ class Calls:
         """The file, which is not empty, as memory that is only read."""
         return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
 
+    def advise(self, mapped: mmap.mmap, start: int, length: int) -> None:
+        """Whole pages of a map are read here and there: nothing beside them is read ahead."""
+        mapped.madvise(mmap.MADV_RANDOM, start, length)
+
     def rename(self, old: Path, new: Path) -> None:
         """Give a file or folder another name in the same folder, in one step."""
         old.rename(new)
@@ -211,6 +215,14 @@ def mapped(path: Path) -> npt.NDArray[np.uint8]:
         if os.fstat(descriptor).st_size == 0:  # which cannot be mapped
             return np.empty(0, np.uint8)
         return np.frombuffer(calls.map(descriptor), np.uint8)
+
+
+def read_here_and_there(data: npt.NDArray[np.uint8], start: int, length: int) -> None:
+    """Say so of these bytes of a file's map, so that nothing around them is read ahead."""
+    mapped, page = getattr(data.base, "obj", None), mmap.PAGESIZE
+    first, stop = -(-start // page) * page, (start + length) // page * page
+    if isinstance(mapped, mmap.mmap) and first < stop:
+        calls.advise(mapped, first, stop - first)
 
 
 def names(path: Path) -> list[str]:
