@@ -6,10 +6,12 @@ and `corpora` besides: nothing of spladed, but for our own.
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -114,6 +116,17 @@ class Searcher(Protocol):
     def hits(self, found: Any) -> Hits:
         """What `search` gave; not timed."""
         ...
+
+
+def bare(package: str, module: str) -> Any:
+    """A module of a package that is installed, without what the package itself would import."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.submodule_search_locations is None:
+        raise ModuleNotFoundError(f"No module named {package!r}", name=package)
+    empty = ModuleType(package)
+    empty.__path__ = list(spec.submodule_search_locations)
+    sys.modules[package] = empty
+    return importlib.import_module(f"{package}.{module}")
 
 
 def as_hits(documents: Any, scores: Any) -> Hits:

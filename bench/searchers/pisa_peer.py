@@ -8,18 +8,15 @@ of a query is repeated as often as it weighs.
 from __future__ import annotations
 
 import ctypes
-import importlib
-import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from corpora import Corpus, Csr, Row
 
-from searchers import Hits, Setting, as_hits
+from searchers import Hits, Setting, as_hits, bare
 
 GREATEST, GREATEST_ASKED = 255, 32
 ENCODING, ALGORITHM, SCORER = "block_simdbp", "maxscore", "quantized"
@@ -111,17 +108,11 @@ def _write(rows: Csr, dimension: int, folder: Path) -> None:
 
 
 def _pisathon() -> Any:
-    """The compiled module, in a package of that name which has imported nothing.
+    """The compiled module alone.
 
     It wants the threads' library of another package, which lies in this environment's lib.
     """
     threads = Path(sys.prefix) / "lib" / "libtbb.so.2"
     if threads.exists():
         ctypes.CDLL(str(threads), mode=ctypes.RTLD_GLOBAL)
-    spec = importlib.util.find_spec("pyterrier_pisa")
-    if spec is None or spec.submodule_search_locations is None:
-        raise ModuleNotFoundError("No module named 'pyterrier_pisa'", name="pyterrier_pisa")
-    package = ModuleType("pyterrier_pisa")
-    package.__path__ = list(spec.submodule_search_locations)
-    sys.modules["pyterrier_pisa"] = package
-    return importlib.import_module("pyterrier_pisa._pisathon")
+    return bare("pyterrier_pisa", "_pisathon")

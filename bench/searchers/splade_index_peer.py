@@ -6,18 +6,14 @@ the vectors, as its `index` would fill it, and the function that its `retrieve` 
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from corpora import Corpus, Row
 
-from searchers import Hits, Setting, as_hits
+from searchers import Hits, Setting, as_hits, bare
 
 NAMES = ("data", "indices", "indptr")
 
@@ -49,7 +45,7 @@ class SpladeIndex:
 
     def __init__(self, folder: Path) -> None:
         """In memory, as it loads unless told otherwise."""
-        self._retrieve = _functions()._retrieve_numba_functional
+        self._retrieve = bare("splade_index", "numba.retrieve_utils")._retrieve_numba_functional
         self._scores = {name: np.load(folder / f"{name}.npy") for name in NAMES}
         self._scores["num_docs"] = int((folder / "num_docs").read_text())
 
@@ -71,14 +67,3 @@ class SpladeIndex:
     def hits(self, found: Any) -> Hits:
         documents, scores = found
         return as_hits(documents[0], scores[0])
-
-
-def _functions() -> Any:
-    """Its module of functions, in a package of that name which has imported nothing."""
-    spec = importlib.util.find_spec("splade_index")
-    if spec is None or spec.submodule_search_locations is None:
-        raise ModuleNotFoundError("No module named 'splade_index'", name="splade_index")
-    package = ModuleType("splade_index")
-    package.__path__ = list(spec.submodule_search_locations)
-    sys.modules["splade_index"] = package
-    return importlib.import_module("splade_index.numba.retrieve_utils")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -13,7 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spladed.index import CollectionSettings, Scoring, WeightFormat, build, container, grid, ids
+from spladed.index import (
+    CollectionSettings,
+    Scoring,
+    WeightFormat,
+    build,
+    container,
+    grid,
+    ids,
+    storage,
+)
 from spladed.index.container import Container, to_bytes
 from spladed.index.ids import Ids
 from spladed.index.kernels import build as kernels
@@ -302,3 +312,23 @@ def test_a_batch_has_its_rows_by_seq_and_no_postings() -> None:
     assert stored.seqs.tolist() == stored.by_seq.tolist() == [0, 1, 2]
     assert not stored.has_postings
     assert not any("docs" in name for name in stored.container.names)
+
+
+def test_what_searches_read_here_and_there_is_mapped_so_and_a_merge_reads_it_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [dict.fromkeys(range(number % 7, 2000, 3), 1.0) for number in range(40)]
+    made = segment_of(CollectionSettings(30_522), batch(30_522, *rows))
+    (tmp_path / "segment").write_bytes(made.data.tobytes())
+    advised: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        storage.calls, "advise", lambda _, start, length: advised.append((start, length))
+    )
+    Segment.open(tmp_path / "segment")
+    assert advised == []
+    parts = Segment.open(tmp_path / "segment", for_searches=True).container
+    first = parts.offset("w0/rows")
+    stop = first + parts.size("w0/rows")
+    ((start, length),) = advised
+    assert first <= start < start + length <= stop
+    assert length > stop - first - 2 * mmap.PAGESIZE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -208,6 +209,23 @@ def test_make_refuses_a_folder_that_is_there(tmp_path: Path) -> None:
     with pytest.raises(AlreadyExists, match="x exists"):
         folder.make(tmp_path / "x", fill)
     assert storage.names(tmp_path) == ["x"]
+
+
+def test_whole_pages_are_read_here_and_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = mmap.PAGESIZE
+    (tmp_path / "file").write_bytes(bytes(5 * page))
+    advised: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        storage.calls, "advise", lambda _, start, length: advised.append((start, length))
+    )
+    data = storage.mapped(tmp_path / "file")
+    storage.read_here_and_there(data, 100, 3 * page)
+    storage.read_here_and_there(data, 0, 2 * page)
+    storage.read_here_and_there(data, 1, page)  # no whole one
+    storage.read_here_and_there(np.zeros(5 * page, np.uint8), 0, 2 * page)  # no file's
+    assert advised == [(page, 2 * page), (0, 2 * page)]
 
 
 def test_nobody_else_touches_files() -> None:

@@ -129,6 +129,7 @@ def _visit_best(part: Part, terms: Asked, bounds: _Array, peaks: _Array, allowed
         lowest, below = np.float32(0.0), lowest
 
 
+# Long, since its steps share some thirty arrays, which each part would have to be given.
 @compiled(
     types.int64(
         _I4, _F8, _U1, _TABLE, types.boolean, types.boolean, _I8, _U8,

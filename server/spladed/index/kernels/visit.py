@@ -226,6 +226,7 @@ def _score(waiting: int, part: Part, seen: Look, terms: Asked, hits: Hits, size:
     return size
 
 
+# Long, since three superblocks are under way in one turn of its loop.
 @inner
 def visit(ordered: _Array, bounds: _Array, allowed: _Array, part: Part, terms: Asked,
           patience: int, most: int, seen: Look, hits: Hits,
