@@ -133,16 +133,16 @@ def test_many_queries_at_once_get_what_each_gets_alone(client: Client) -> None:
     rng = np.random.default_rng(5)
     terms = np.sort(rng.permuted(np.tile(np.arange(40), (2_400, 1)), axis=1)[:, :12])
     rows = SparseBatch.from_rows(40, [(each, rng.random(12) + 0.1) for each in terms])
-    client.create_collection("many", dimension=40)
+    client.create_collection("crowd", dimension=40)
     for start in range(0, 2_000, 500):
         numbers = range(start, start + 500)
         documents = [Document(f"{'né' * (n % 80)}{n}", vector_row=n - start) for n in numbers]
-        client.upsert("many", documents, vectors=rows.slice(start, start + 500))
+        client.upsert("crowd", documents, vectors=rows.slice(start, start + 500))
     queries = rows.slice(2_000, 2_400)
-    together = client.search("many", vectors=queries, k=20).hits
+    together = client.search("crowd", vectors=queries, k=20).hits
     assert [len(hits) for hits in together] == [20] * 400
     for number in range(0, 400, 7):
-        alone = client.search("many", vectors=queries.slice(number, number + 1), k=20).hits[0]
+        alone = client.search("crowd", vectors=queries.slice(number, number + 1), k=20).hits[0]
         assert together[number] == alone
 
 
