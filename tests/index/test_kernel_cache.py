@@ -23,7 +23,7 @@ COPIED = ("config.py", "errors.py", *(f"index/kernels/{name}.py" for name in
           ("__init__", "compiled", "cache")))  # fmt: skip
 SHARED = """from spladed.index.kernels.compiled import inner
 @inner
-def twice(value):
+def twice(value) -> "int":
     return value + value
 """
 KERNEL = """from spladed.index.kernels.compiled import compiled, types

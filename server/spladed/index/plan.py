@@ -2,18 +2,23 @@
 
 All give the same hits where the effort is 1. Mean CPU time of 100 queries, one thread of a busy
 machine, synthetic documents on SPLADE++ statistics ("hard": with lower score gaps) and on
-SPLADE-v3's; a row of the table is a way through the segment:
+SPLADE-v3's, and encoded passages with their real queries; a row of the table is a way through
+the segment:
 
     documents     k     VISIT    ESSENTIAL  term at a time
-    1M            10    0.25 ms  0.86 ms    3.1 ms
-    1M hard       10    0.70 ms  1.1 ms     3.3 ms
-    1M v3         10    0.48 ms  0.68 ms    1.9 ms
-    1M            100   1.8 ms   1.7 ms     3.1 ms
-    1M hard       100   2.4 ms   2.1 ms     3.3 ms
-    1M v3         100   2.4 ms   1.7 ms     1.9 ms
-    1M            300            2.7 ms     3.0 ms
-    100k          10    0.22 ms  0.28 ms    0.30 ms
-    100k          50    0.59 ms  0.36 ms    0.33 ms
+    1M            10    0.25 ms  1.0 ms     3.0 ms
+    1M hard       10    0.46 ms  1.2 ms     3.1 ms
+    1M v3         10    0.37 ms  0.91 ms    1.8 ms
+    1M            60    0.79 ms  1.4 ms     3.0 ms
+    1M hard       60    1.7 ms   1.6 ms     3.2 ms
+    1M v3         60    1.4 ms   1.3 ms     1.9 ms
+    1M            100   1.2 ms   1.6 ms     3.0 ms
+    1M hard       100   2.2 ms   1.9 ms     3.2 ms
+    1M v3         100   1.7 ms   1.5 ms     1.8 ms
+    200k real     10    0.32 ms  0.34 ms    0.44 ms
+    200k real     30    0.45 ms  0.40 ms    0.46 ms
+    100k          10    0.19 ms  0.30 ms    0.32 ms
+    100k          20    0.28 ms  0.32 ms    0.32 ms
 
 A query whose hits do not stand out is told from the others only on the way: VISIT turns into
 ESSENTIAL where more is left than that costs, and has lost a fraction of it.
@@ -28,16 +33,17 @@ from spladed.index.kernels.prune import EACH, ESSENTIAL, VISIT
 __all__ = ["PATIENCE", "Plan", "plan"]
 
 # What it costs to visit a superblock, in postings of 1 ns, of which a third are added up instead.
-# On 200,000 encoded passages with real queries, k=10, 1,500 takes 0.42 ms and 1.5 times term at a
-# time at worst; patience without end 0.77 ms and 9 times.
-PATIENCE = 1500
+# At k=10, of 700, 1,000, 1,500 and patience without end: 1M hard documents take 0.51, 0.54, 0.60
+# and 0.50 ms; encoded passages 0.36, 0.36, 0.36 and 0.48 ms, and at worst 1.6, 1.4, 1.2 and 5.6
+# times term at a time.
+PATIENCE = 1000
 _ENDLESS = 1
 _NO_LIMIT = 1 << 62
 
 # A row that is in no cache costs half a microsecond.
 _EACH = 500
 # Superblocks are visited for so few hits, which rank above one in so many documents.
-_FEW_HITS, _RANK = 16, 3000
+_FEW_HITS, _RANK = 50, 8000
 # Where a filter leaves documents in one of so many superblocks, no other is visited at any k.
 _FEW = 16
 # Essential terms pay where the k-th hit ranks above one in so many documents.

@@ -35,7 +35,9 @@ from numba.extending import intrinsic
 from spladed.config import kernel_cache, set_kernel_cache
 from spladed.index.kernels.cache import Kept, work_folder
 
-__all__ = ["array", "compile_all", "compiled", "inner", "intrinsic", "ir", "kept", "types"]
+__all__ = [
+    "array", "compile_all", "compiled", "inner", "intrinsic", "ir", "kept", "making", "types",
+]  # fmt: skip
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -44,6 +46,7 @@ _LOG = logging.getLogger("spladed")
 _njit: Any = numba.njit
 # Each takes some 200 MB while it compiles, and the longest kernel takes a quarter of the time.
 _MOST_PROCESSES = 4
+_NUMBERS = re.compile(r"(int|float|bool|None|np\.uint64|tuple\[|, |\])+")
 _IMPORT = re.compile(r"^from spladed\.index\.kernels\.(\w+) import", re.MULTILINE)
 
 
@@ -93,8 +96,19 @@ def compiled(*signatures: object) -> Callable[[_Function], _Function]:
 
 
 def inner(function: _Function) -> _Function:
-    """Compiled into the kernels that call it, and only there."""
-    return _njit(nogil=True)(function)
+    """Compiled into the kernels that call it, and only there; gives numbers, makes no array.
+
+    Arrays are lent to it: it counts no references to them, each an atomic instruction, of which
+    a search made so many that they took a quarter of its time.
+    """
+    if not _NUMBERS.fullmatch(given := function.__annotations__["return"]):
+        raise TypeError(f"{function.__name__} gives {given}, whose references nobody would count")
+    return _njit(nogil=True, _nrt=False)(function)
+
+
+def making(function: _Function) -> _Function:
+    """Compiled into the kernels that call it, and only there; may make arrays."""
+    return _njit(nogil=True, _nrt=True)(function)
 
 
 def kept() -> list[Kept]:

@@ -28,7 +28,7 @@ from spladed.index.kernels.build import (
     TERM_COUNT,
     TERMS,
 )
-from spladed.index.kernels.compiled import inner
+from spladed.index.kernels.compiled import inner, making
 from spladed.index.kernels.heap import Hits
 from spladed.index.kernels.lanes import at_least, lowest_bit
 from spladed.index.kernels.pool import Pool, fullness, shrink
@@ -66,7 +66,7 @@ class Sums(NamedTuple):
     more: _Array
 
 
-@inner
+@making
 def _in_turn(peaks: _Array) -> _Array:
     """The windows by falling sum of what their superblocks promise."""
     count = len(peaks) // PEAKS
@@ -129,7 +129,7 @@ def _find_essential(part: Part, window: _Array, query_terms: _Array, terms: Aske
         places[terms.numbers[i]] = -1
 
 
-@inner
+@making
 def _leave_out(number: int, part: Part, terms: Asked, bar: float, room: Sums) -> int:
     """Leave out terms of a window, the lightest first, in fours: how many are essential.
 
@@ -213,7 +213,7 @@ def _collect(number: int, whole: bool, part: Part, terms: Asked, bounds: _Array,
     return _complete(pool, entered, part, terms, seen, hits, size)
 
 
-@inner
+@making
 def add_essential(query_terms: _Array, query_weights: _Array, part: Part, terms: Asked,
                   bounds: _Array, peaks: _Array, allowed: _Array, seen: Look, room: Sums,
                   pool: Pool, hits: Hits, size: int) -> int:  # fmt: skip

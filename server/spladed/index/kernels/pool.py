@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from spladed.index.kernels.compiled import inner
+from spladed.index.kernels.compiled import inner, making
 
 __all__ = ["Pool", "fullness", "room", "shrink"]
 
@@ -41,7 +41,7 @@ def fullness(k: int) -> int:
     return 2 * k + _SPARE - 64
 
 
-@inner
+@making
 def shrink(pool: Pool, size: int, k: int) -> tuple[int, float]:
     """Drop documents, none that is among the k best or equals one of them.
 

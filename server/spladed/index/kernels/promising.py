@@ -54,16 +54,16 @@ def gap_below(peaks: _Array, wanted: int, counts: _Array) -> float:
 
 
 @inner
-def candidates(bounds: _Array, peaks: _Array, allowed: _Array, least: float, below: float,
+def candidates(bounds: _Array, peaks: _Array, allowed: _Array, least: float,
                found: _Array) -> int:  # fmt: skip
-    """The superblocks with `least <= bound < below` and allowed documents: how many, in `found`."""
+    """The superblocks of `least` or more with allowed documents: how many, in `found`."""
     count = 0
     for peak in range(len(peaks)):
         if peaks[peak] < least:
             continue
         first = (peak // PEAKS) * WINDOW_SUPERBLOCKS + peak % PEAKS
         for superblock in range(first, min(first + WINDOW_SUPERBLOCKS, len(bounds)), PEAKS):
-            if bounds[superblock] >= least and bounds[superblock] < below and allowed[superblock]:
+            if bounds[superblock] >= least and allowed[superblock]:
                 found[count] = superblock
                 count += 1
     return count

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from spladed.index.kernels.begin import MOST, begin
 from spladed.index.kernels.bounds import SUPERBLOCK_BITS, WINDOW_SUPERBLOCKS
-from spladed.index.kernels.compiled import array, compiled, inner, types
+from spladed.index.kernels.compiled import array, compiled, inner, making, types
 from spladed.index.kernels.essential import Sums, add_essential
 from spladed.index.kernels.heap import Hits
 from spladed.index.kernels.lanes import count_bits, lowest_bit
@@ -104,29 +105,32 @@ def _score_each(part: Part, allowed: _Array, seen: Look, hits: Hits, size: int) 
     return size
 
 
-@inner
+@making
 def _visit_best(part: Part, terms: Asked, bounds: _Array, peaks: _Array, allowed: _Array,
                 patience: int, most: int, found: _Array, ordered: _Array, seen: Look, hits: Hits,
                 size: int) -> tuple[int, bool]:  # fmt: skip
     """Visit superblocks by falling bound: (size of the heap, whether that is the end of it).
 
-    The bounds of those that were visited are below any threshold then.
+    The first ones together. The bounds of those that were visited are below any threshold then.
     """
     counts = np.empty(BUCKETS, np.int64)
-    lowest, below = gap_below(peaks, _BEST + hits.k // _HITS_A_BEST, counts), np.float32(np.inf)
-    while True:
-        least = least_of(hits, size, terms)
-        count = candidates(bounds, peaks, allowed, max(lowest, least), below, found)
-        sort(bounds, found[:count], counts, ordered)
-        size, visited = visit(
-            ordered[:count], bounds, allowed, part, terms, patience, most, seen, hits, size
-        )
-        for superblock in ordered[:visited]:
-            bounds[superblock] = -1.0
-        most -= visited
-        if visited < count or lowest <= 0.0:
-            return size, visited == count or most <= 0
-        lowest, below = np.float32(0.0), lowest
+    promising = gap_below(peaks, _BEST + hits.k // _HITS_A_BEST, counts)
+    least = max(least_of(hits, size, terms), promising)
+    count = candidates(bounds, peaks, allowed, least, found)
+    sort(bounds, found[:count], counts, ordered)
+    first = ordered[: min(count, MOST)]
+    size = begin(first, bounds, allowed, part, terms, seen, hits, size)
+    for superblock in first:
+        bounds[superblock] = -1.0
+    most = max(most - len(first), 0)
+    count = candidates(bounds, peaks, allowed, least_of(hits, size, terms), found)
+    sort(bounds, found[:count], counts, ordered)
+    size, visited = visit(
+        ordered[:count], bounds, allowed, part, terms, patience, most, seen, hits, size
+    )
+    for superblock in ordered[:visited]:
+        bounds[superblock] = -1.0
+    return size, visited == count or visited >= most
 
 
 # Long, since its steps share some thirty arrays, which each part would have to be given.

@@ -28,7 +28,7 @@ from spladed.index.kernels.bounds import (
     STRIDE,
     WINDOW_SUPERBLOCKS,
 )
-from spladed.index.kernels.compiled import inner
+from spladed.index.kernels.compiled import inner, making
 
 __all__ = ["FLOOR", "LEAST", "Asked", "Views", "add_fours", "asked", "fill_bounds", "views"]
 
@@ -76,7 +76,7 @@ class Asked(NamedTuple):
     postings: int
 
 
-@inner
+@making
 def views(data: _Array) -> Views:
     """A segment's bytes in all their types; sections start at multiples of 64."""
     usable = data[: len(data) & ~7]
@@ -86,7 +86,7 @@ def views(data: _Array) -> Views:
     )  # fmt: skip
 
 
-@inner
+@making
 def asked(seen: Views, query_terms: _Array, query_weights: _Array, frequent: _Array,
           frequent_slots: _Array, spans: _Array, windows: int, trust: float) -> Asked:  # fmt: skip
     """What the bounds of this segment know of the query's terms."""
@@ -133,7 +133,7 @@ def _first_not_below(values: _Array, low: int, high: int, wanted: int) -> int:
     return low
 
 
-@inner
+@making
 def _heaviest_first(floats: _Array, spans: _Array, slots: _Array, numbers: _Array,
                     weights: _Array) -> None:  # fmt: skip
     """Order terms by the largest share they can have."""

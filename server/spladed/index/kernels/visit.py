@@ -25,14 +25,17 @@ from spladed.index.kernels.bounds import (
     head_words,
 )
 from spladed.index.kernels.build import ROW_STARTS, ROWS
-from spladed.index.kernels.compiled import inner
+from spladed.index.kernels.compiled import inner, making
 from spladed.index.kernels.heap import Hits, offer, threshold
 from spladed.index.kernels.lanes import bits_below, lowest_bit, prefetch, subtract_elsewhere
 from spladed.index.kernels.promising import left_after
 from spladed.index.kernels.rowsum import MATCHES, row_score
 from spladed.index.kernels.superblocks import LEAST, Asked, Views
 
-__all__ = ["Look", "Part", "ask_row", "least_of", "look", "score_row", "visit"]
+__all__ = [
+    "Look", "Part", "ask_row", "ask_superblock", "least_of", "look", "narrow_all", "score_row",
+    "visit",
+]  # fmt: skip
 
 _Array = npt.NDArray[Any]
 
@@ -42,7 +45,7 @@ _TURN = _FIRST + 4
 # Bytes of a row that are asked for before it is read: 128 terms of 16 bits and their weights.
 _AHEAD = 512
 _LOCAL_ROW = 0xFFFF
-# What is left is reckoned after the 32nd part of what patience allows, or after 16
+# What is left is reckoned at first, after the 32nd part of what patience allows, or after 16
 # superblocks, and then whenever twice as many are done: to give up late costs twice.
 _RECKON_SHIFT, _RECKON_AT = 5, 16
 
@@ -81,7 +84,7 @@ class Look(NamedTuple):
     matches: _Array
 
 
-@inner
+@making
 def look(flags: _Array, weights: _Array) -> Look:
     """One to begin with."""
     room = 2 * _TURN + _MORE + 4
@@ -108,7 +111,7 @@ def _record(part: Part, superblock: int) -> int:
 
 
 @inner
-def _ask(part: Part, superblock: int, terms: Asked) -> None:
+def ask_superblock(part: Part, superblock: int, terms: Asked) -> None:
     """Ask for what the first look at a superblock's record reads."""
     record = _record(part, superblock)
     for i in range(min(_FIRST, terms.count)):
@@ -162,6 +165,32 @@ def _narrow(words: _Array, look: Look, place: int, count: int, least: float,
         if not mask:
             break
     return mask
+
+
+@inner
+def _open(seen: Look, bound: float, terms: Asked) -> None:
+    """Give every document its superblock's bound, and more than subtractions from it can lose."""
+    seen.lanes[:] = bound * np.float32(terms.inflation)
+
+
+@inner
+def _narrow_more(superblock: int, done: int, least: float, mask: int, part: Part, terms: Asked,
+                 seen: Look) -> int:  # fmt: skip
+    """Narrow documents by the terms from number `done` on; who is left."""
+    while mask and done < terms.count:
+        stop = min(done + _MORE, terms.count)
+        more = _look_up(part, superblock, terms, done, stop, seen, 2 * _TURN)
+        mask = _narrow(part.views.words, seen, 2 * _TURN, more, least, mask)
+        done = stop
+    return mask
+
+
+@inner
+def narrow_all(superblock: int, bound: float, least: float, mask: int, part: Part, terms: Asked,
+               seen: Look) -> int:  # fmt: skip
+    """The documents of a superblock that may reach `least`; their bounds are in the lanes."""
+    _open(seen, bound, terms)
+    return _narrow_more(superblock, 0, least, mask, part, terms, seen)
 
 
 @inner
@@ -226,6 +255,18 @@ def _score(waiting: int, part: Part, seen: Look, terms: Asked, hits: Hits, size:
     return size
 
 
+@inner
+def _costs_too_much(left: int, spent: int, patience: int) -> bool:
+    """Whether to give up: what is left at most, what is spent, in superblocks and halves of them.
+
+    To begin with twice as many may be left, for thresholds rise; once patience is spent, half.
+    Never is it spent twice.
+    """
+    if spent > patience:
+        return 2 * left > patience or spent > 2 * patience
+    return left > (patience if spent else 2 * patience)
+
+
 # Long, since three superblocks are under way in one turn of its loop.
 @inner
 def visit(ordered: _Array, bounds: _Array, allowed: _Array, part: Part, terms: Asked,
@@ -235,25 +276,24 @@ def visit(ordered: _Array, bounds: _Array, allowed: _Array, part: Part, terms: A
 
     What is in memory and not in a cache takes as long as all else, so three are under way:
     the next but one is asked for, the next is looked up, and this one's rows are asked for
-    and scored after the next look. Gives up where more than `patience` are left, where half of
-    it was spent, a scored row being half a visit, and after `most` if no hits are missing.
+    and scored after the next look. Gives up where that costs less than what is left, see
+    `_costs_too_much`, and after `most` if no hits are missing.
     """
     count, ahead, waiting, rows = len(ordered), -1, 0, 0
-    visited, reckon = count, max(patience >> _RECKON_SHIFT, _RECKON_AT)
-    # More than so many subtractions from it can lose, in float32.
-    slack = np.float32(terms.inflation)
+    visited, reckon = count, 0
     for i in range(-1, count):
         least = least_of(hits, size, terms)
-        if (i >= most and size == hits.k) or 2 * i + rows > patience:
+        if i >= most and size == hits.k:
             visited = i
             break
-        if i == reckon:
-            if left_after(bounds, ordered, i, least) > patience:
+        if i == reckon or 2 * i + rows > patience:
+            left = left_after(bounds, ordered, max(i, 0), least)
+            if _costs_too_much(left, 2 * i + rows, patience):
                 visited = i
                 break
-            reckon *= 2
-        if i + 2 < count:
-            _ask(part, np.int64(ordered[i + 2]), terms)
+            reckon = max(2 * i, patience >> _RECKON_SHIFT, _RECKON_AT)
+        if i + 2 < count and bounds[ordered[i + 2]] >= least:
+            ask_superblock(part, np.int64(ordered[i + 2]), terms)
         here, ahead = ahead, -1
         if i + 1 < count and bounds[ordered[i + 1]] >= least:
             turn = ((i + 1) & 1) * _TURN
@@ -264,14 +304,9 @@ def visit(ordered: _Array, bounds: _Array, allowed: _Array, part: Part, terms: A
         if here < 0:
             continue
         superblock = np.int64(ordered[i])
-        seen.lanes[:] = bounds[superblock] * slack
+        _open(seen, bounds[superblock], terms)
         mask = _narrow(part.views.words, seen, (i & 1) * _TURN, here, least, allowed[superblock])
-        done = _FIRST
-        while mask and done < terms.count:
-            stop = min(done + _MORE, terms.count)
-            more = _look_up(part, superblock, terms, done, stop, seen, 2 * _TURN)
-            mask = _narrow(part.views.words, seen, 2 * _TURN, more, least, mask)
-            done = stop
+        mask = _narrow_more(superblock, _FIRST, least, mask, part, terms, seen)
         waiting = _await(mask, superblock, part, seen)
         rows += waiting
     return _score(waiting, part, seen, terms, hits, size), visited
