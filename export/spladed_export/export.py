@@ -29,6 +29,7 @@ from spladed_export.verify import Graph, golden_rows, verify_fresh_process, veri
 
 __all__ = ["export"]
 
+_CALIBRATED = 128  # tokens of a calibration text, at most
 _BUILT: dict[str, tuple[str, ...]] = {"precision": ("fp32", "int8"), "target": ("cpu",)}
 
 
@@ -67,7 +68,9 @@ def export(
         lm, head = split(masked_lm(checkpoint)), Head.of(model)
         tokenizer = Tokenizer(draft.write_tokenizer(tokenizer_json))
         exact = graft(lm, head)
-        final = exact if precision == "fp32" else _lower(lm, head, tokenizer, progress)
+        final = exact
+        if precision != "fp32":
+            final = _lower(lm, head, tokenizer, lengths["document"], progress)
         draft.write_graph(final)
         progress("verifying against the source")
         report = Report(Reference.of(checkpoint, model), versions(), progress)
@@ -84,13 +87,17 @@ def export(
 
 
 def _lower(
-    lm: MaskedLM, head: Head, tokenizer: Tokenizer, progress: Callable[[str], None]
+    lm: MaskedLM,
+    head: Head,
+    tokenizer: Tokenizer,
+    length: int,
+    progress: Callable[[str], None],
 ) -> onnx.ModelProto:
     """The int8 graph, its decoder's scale measured on the calibration texts, one at a time."""
     progress("calibrating the int8 scale of the decoder's input")
     encoder = RawGraph(lm.encoder)
     maxima = []
-    for text in tokenizer.tokenize(calibration_texts(), max_length=128):
+    for text in tokenizer.tokenize(calibration_texts(), max_length=min(length, _CALIBRATED)):
         states = encoder.run(text.ids[None], np.ones((1, len(text.ids)), np.int64))
         maxima.append(np.abs(states[0]).max(axis=1))
     return lower_int8(lm, head, decoder_scale(np.concatenate(maxima)))

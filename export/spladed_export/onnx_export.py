@@ -21,7 +21,7 @@ from spladed.errors import Corrupt, Mismatch
 from spladed_export.nodes import OPSET
 from spladed_export.source import Checkpoint
 
-__all__ = ["load_model", "load_tokenizer", "masked_lm"]
+__all__ = ["load_model", "load_tokenizer", "masked_lm", "quiet"]
 
 _NEWEST_OPSET = 22  # the last that IR version 10 carries
 _INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
@@ -35,7 +35,7 @@ def masked_lm(checkpoint: Checkpoint) -> onnx.ModelProto:
     from optimum.exporters.onnx import onnx_export_from_model
 
     model = load_model(checkpoint)
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet():
         onnx_export_from_model(
             model, folder, opset=OPSET, task="fill-mask", do_validation=False, device="cpu"
         )
@@ -51,7 +51,7 @@ def load_model(checkpoint: Checkpoint) -> Any:
     from transformers import AutoModelForMaskedLM
 
     try:
-        with _quiet():
+        with quiet():
             model, loading = AutoModelForMaskedLM.from_pretrained(
                 checkpoint.folder,
                 attn_implementation="eager",
@@ -86,7 +86,7 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        with _quiet():
+        with quiet():
             tokenizer = AutoTokenizer.from_pretrained(
                 checkpoint.folder, use_fast=True, trust_remote_code=False
             )
@@ -172,7 +172,7 @@ def _refused(path: Path, found: str, expected: str) -> Mismatch:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silences the libraries' warnings: what matters among them is checked here, by name."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)

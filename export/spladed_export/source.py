@@ -22,9 +22,16 @@ from spladed_export.pooling import read_pooling
 
 __all__ = ["ARCHITECTURES", "Checkpoint", "read"]
 
-# The masked-LMs whose export and graft are tested. Others wait for their own issue: each
-# family has its own positions, type ids and tying.
-ARCHITECTURES = ("BertForMaskedLM", "DistilBertForMaskedLM")
+# The masked-LMs whose export and graft are tested: each family has its own positions, type
+# ids and tying. Those that count positions from the padding token's id on have as many fewer.
+_FROM_ZERO = (
+    "BertForMaskedLM", "DistilBertForMaskedLM", "ElectraForMaskedLM", "ModernBertForMaskedLM",
+)  # fmt: skip
+_FROM_PADDING = (
+    "CamembertForMaskedLM", "MPNetForMaskedLM", "RobertaForMaskedLM", "XLMRobertaForMaskedLM",
+)  # fmt: skip
+ARCHITECTURES = tuple(sorted(_FROM_ZERO + _FROM_PADDING))
+_PADDING_ID = 1  # of those, where config.json names none
 
 _LONGEST_DEFAULT = 512  # tokens; what the published SPLADE models were trained with at most
 
@@ -92,7 +99,7 @@ def _describe(root: Path, name: str, commit: str) -> Checkpoint:
     _refuse_remote_code(config, folder)
     architecture = _architecture(config, folder)
     weights, graph = _weights(folder)
-    positions = int(config["max_position_embeddings"])
+    positions = _positions(config, architecture, folder)
     return Checkpoint(
         folder=folder,
         name=name,
@@ -101,7 +108,7 @@ def _describe(root: Path, name: str, commit: str) -> Checkpoint:
         weights=weights,
         graph=graph,
         architecture=architecture,
-        vocabulary_size=int(config["vocab_size"]),
+        vocabulary_size=_size(config, "vocab_size", folder),
         pooling=pooling.pooling,
         activation=pooling.activation,
         positions=positions,
@@ -156,6 +163,27 @@ def _architecture(config: Mapping[str, Any], folder: Path) -> str:
             field="source",
         )
     return str(found[0])
+
+
+def _positions(config: Mapping[str, Any], architecture: str, folder: Path) -> int:
+    """Tokens that a text can have, special ones included."""
+    rows = _size(config, "max_position_embeddings", folder)
+    if architecture in _FROM_ZERO:
+        return rows
+    padding = config.get("pad_token_id")
+    return rows - 1 - (_PADDING_ID if padding is None else int(padding))
+
+
+def _size(config: Mapping[str, Any], key: str, folder: Path) -> int:
+    found = config.get(key)
+    if not isinstance(found, int) or found < 1:
+        raise Corrupt(
+            f"{folder / 'config.json'} has {key} {found!r}; expected a number of at least 1; "
+            "download the model again",
+            reason="SOURCE_CONFIG",
+            field=key,
+        )
+    return found
 
 
 def _weights(folder: Path) -> tuple[tuple[Path, ...], Path | None]:

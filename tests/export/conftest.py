@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,13 +17,19 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return random_checkpoint("bert", tmp_path_factory.mktemp("source") / "tiny-bert")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The random checkpoint of a family, made when it is asked for first."""
+
+    @cache
+    def made(family: str) -> Path:
+        return random_checkpoint(family, tmp_path_factory.mktemp("source") / f"tiny-{family}")
+
+    return made
 
 
 @pytest.fixture(scope="session")
-def distilbert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return random_checkpoint("distilbert", tmp_path_factory.mktemp("source") / "tiny-distilbert")
+def bert(checkpoint: Callable[[str], Path]) -> Path:
+    return checkpoint("bert")
 
 
 @pytest.fixture

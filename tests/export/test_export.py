@@ -21,6 +21,7 @@ from spladed.errors import SpladedError
 from spladed_export import export as exporting
 from spladed_export.export import export
 from spladed_export.reference import Reference
+from spladed_export.tiny import FAMILIES
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +36,11 @@ def onnx_source(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
-@pytest.mark.parametrize("family", ["bert", "distilbert"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_bundle_of_each_family(
-    request: pytest.FixtureRequest, tmp_path: Path, family: str, precision: Precision
+    checkpoint: Callable[[str], Path], tmp_path: Path, family: str, precision: Precision
 ) -> None:
-    source = request.getfixturevalue(family)
+    source, length = checkpoint(family), FAMILIES[family].length
     said: list[str] = []
     bundle = export(source, tmp_path / "out", precision=precision, progress=said.append)
     manifest = bundle.manifest
@@ -48,7 +49,7 @@ def test_a_bundle_of_each_family(
     ]  # fmt: skip
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert (manifest.precision, manifest.target, manifest.name) == (precision, "cpu", source.name)
-    assert (manifest.query_max_length, manifest.document_max_length) == (128, 128)
+    assert (manifest.query_max_length, manifest.document_max_length) == (length, length)
     assert len(manifest.golden) == 32
     assert {golden.kind for golden in manifest.golden} == {"query", "document"}
     assert manifest.verification["reference"] == "torch fp32, eager attention"

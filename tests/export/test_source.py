@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 from spladed.errors import SpladedError
 from spladed_export.export import export
 from spladed_export.source import read
+from spladed_export.tiny import FAMILIES
 
 Edit = Callable[[Path], None]
 
@@ -53,6 +54,22 @@ def test_the_built_in_checkpoint_states_its_licence_and_lengths(tiny_en: Path) -
     assert checkpoint.licence == "apache-2.0"
     assert (checkpoint.positions, checkpoint.text_length) == (512, 256)
     assert checkpoint.weights_sha256().startswith("2e59dbe2")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_family_takes_as_many_tokens_as_it_has_positions(
+    checkpoint: Callable[[str], Path], family: str
+) -> None:
+    assert read(checkpoint(family)).positions == FAMILIES[family].length
+
+
+@pytest.mark.parametrize("key", ["vocab_size", "max_position_embeddings"])
+@pytest.mark.parametrize("value", [None, 0, "many"])
+def test_a_size_that_is_none_is_refused_by_name(copy: Path, key: str, value: object) -> None:
+    edit_json(copy / "config.json", **{key: value})
+    with pytest.raises(SpladedError, match=f"config.json has {key} {value!r}") as caught:
+        read(copy)
+    assert (caught.value.reason, caught.value.field) == ("SOURCE_CONFIG", key)
 
 
 @pytest.mark.parametrize(
@@ -149,8 +166,8 @@ REFUSED: list[tuple[Edit, str, str, str]] = [
         "InvalidInput", "SOURCE_NOT_MASKED_LM", "no architecture",
     ),
     (
-        lambda f: edit_json(f / "config.json", architectures=["RobertaForMaskedLM"]),
-        "Mismatch", "SOURCE_ARCHITECTURE", "DistilBertForMaskedLM",
+        lambda f: edit_json(f / "config.json", architectures=["DebertaV2ForMaskedLM"]),
+        "Mismatch", "SOURCE_ARCHITECTURE", "XLMRobertaForMaskedLM",
     ),
     (
         lambda f: edit_json(f / "config.json", auto_map={"AutoModel": "modeling.Own"}),

@@ -17,6 +17,7 @@ policies = st.builds(
     length_step=st.sampled_from([1, 8, 16]),
     max_padding_share=st.floats(0, 0.5),
     max_query_batches=st.integers(1, 4),
+    longest=st.integers(600, 650),
 )
 
 
@@ -72,6 +73,13 @@ def test_a_document_waits_for_a_bounded_number_of_query_batches(
     while waiting.take()[0].kind == "query":
         before += 1
     assert before <= policy.max_query_batches
+
+
+@given(policies, st.integers(1, 600))
+def test_padding_recurs_and_ends_with_the_model(policy: BatchPolicy, length: int) -> None:
+    padded = policy.padded(length)
+    assert length <= padded <= policy.longest
+    assert padded % policy.length_step == 0 or padded == policy.longest
 
 
 def test_queries_go_first() -> None:

@@ -10,6 +10,7 @@ waiting document is due.
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -32,15 +33,17 @@ class BatchPolicy:
     length_step:       rows are padded to a multiple of this, so that shapes recur
     max_padding_share: of a batch's tokens, how many may be padding to shorter lanes
     max_query_batches: batches of queries in a row while a document waits
+    longest:           tokens that the model takes; nothing is padded beyond
     """
 
     max_batch_tokens: int = 4_096
     length_step: int = 16
     max_padding_share: float = 0.125
     max_query_batches: int = 8
+    longest: int = sys.maxsize
 
     def __post_init__(self) -> None:
-        for name in ("max_batch_tokens", "length_step", "max_query_batches"):
+        for name in ("max_batch_tokens", "length_step", "max_query_batches", "longest"):
             if getattr(self, name) < 1:
                 raise InvalidInput(
                     f"encoder.{name} is {getattr(self, name)}; expected at least 1",
@@ -55,8 +58,8 @@ class BatchPolicy:
             )
 
     def padded(self, length: int) -> int:
-        """`length` rounded up to the step."""
-        return -(-length // self.length_step) * self.length_step
+        """`length` rounded up to the step, as far as the model goes."""
+        return min(-(-length // self.length_step) * self.length_step, self.longest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self, get_args
 
@@ -39,7 +40,7 @@ class Encoder:
         self.bundle = bundle
         self.tokenizer = tokenizer
         self.session = session
-        self.policy = policy
+        self.policy = replace(policy, longest=bundle.manifest.model.max_length)
 
     @classmethod
     def load(
