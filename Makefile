@@ -7,6 +7,7 @@
 #   make check         lint, types, import contracts, generated code, buf lint and breaking
 #   make protos        generate server/spladed/v1 from protos/
 #   make builtin       make the built-in bundle anew from models/spladed-tiny-en
+#   make parity        every family and precision beside torch, into docs/parity.md
 #   make goldens       make the exporter's goldens anew
 #   make screens       make the README's screens anew
 #   make model-card    measure both checkpoints and write the model card's tables
@@ -31,7 +32,7 @@ BUF    := node_modules/.bin/buf
 BASELINE := tests/contract/baseline.binpb
 PIP    := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-export test-floors check protos protos-check builtin goldens \
+.PHONY: demo test test-export test-floors check protos protos-check builtin parity goldens \
         screens model-card bench bench-quality bench-write bench-filters bench-load bench-search \
         bench-mixed bench-start crash wheel clean
 
@@ -70,6 +71,9 @@ protos-check: $(PROTOS)/ready $(BUF)
 
 builtin: $(EXPORT)/ready
 	$(EXPORT)/bin/python -m spladed_export.builtin
+
+parity: $(EXPORT)/ready
+	$(EXPORT)/bin/python -m spladed_export.parity
 
 goldens: $(EXPORT)/ready
 	$(EXPORT)/bin/python -m spladed_export.goldens

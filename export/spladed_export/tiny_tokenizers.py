@@ -1,7 +1,8 @@
-"""Small tokenizers of the three kinds that masked-LMs have, trained on the labelled pages."""
+"""Small tokenizers of the three kinds that masked-LMs have, made of the labelled pages."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from pathlib import Path
@@ -31,6 +32,7 @@ from spladed_export.texts import labelled_pages
 __all__ = ["VOCABULARY_SIZE", "bert", "camembert", "modernbert", "mpnet", "roberta", "xlm_roberta"]
 
 VOCABULARY_SIZE = 1_000  # two decoder blocks, the last one partial
+_CHARACTERS = (*ascii_lowercase, *digits, *punctuation)
 _BERT = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _ROBERTA = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 # Its tokenizer adds those that are not used, so they are there; <s> and </s> come late.
@@ -84,15 +86,17 @@ def _texts() -> list[str]:
 
 def _written(folder: Path, special: tuple[str, ...]) -> str:
     """vocab.txt: special tokens, letters with and without ##, and the most frequent words."""
-    characters = [*ascii_lowercase, *digits, *punctuation]
-    start = [*special, *characters, *(f"##{each}" for each in (*ascii_lowercase, *digits))]
-    words = Counter(
-        word for word in re.findall("[a-z]+", " ".join(_texts()).lower()) if len(word) > 1
-    )
-    ranked = sorted(words, key=lambda word: (-words[word], word))
+    start = [*special, *_CHARACTERS, *(f"##{each}" for each in (*ascii_lowercase, *digits))]
     path = folder / "vocab.txt"
-    path.write_text("\n".join([*start, *ranked][:VOCABULARY_SIZE]) + "\n", "utf-8")
+    path.write_text("\n".join([*start, *_words()][:VOCABULARY_SIZE]) + "\n", "utf-8")
     return str(path)
+
+
+def _words() -> Counter[str]:
+    """Words of two letters or more in lower case, the most frequent first."""
+    text = " ".join(_texts()).lower()
+    words = Counter(word for word in re.findall("[a-z]+", text) if len(word) > 1)
+    return Counter(dict(sorted(words.items(), key=lambda each: (-each[1], each[0]))))
 
 
 def _byte_pairs(special: tuple[str, ...]) -> Tokenizer:
@@ -108,15 +112,16 @@ def _byte_pairs(special: tuple[str, ...]) -> Tokenizer:
 
 
 def _unigram(special: tuple[str, ...]) -> Tokenizer:
-    made = Tokenizer(models.Unigram())
-    made.normalizer = normalizers.NFKC()
+    """Of letters, and of words that are the likelier the more frequent they are. Not trained:
+    training does not give the same twice."""
+    words, rare = _words(), -20.0
+    pieces = [(token, 0.0) for token in special] + [("\u2581", rare)]
+    pieces += [(each, rare) for each in _CHARACTERS]
+    pieces += [(f"\u2581{word}", math.log(words[word] / words.total())) for word in words]
+    made = Tokenizer(models.Unigram(pieces[:VOCABULARY_SIZE], special.index("<unk>"), False))
+    made.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     made.pre_tokenizer = pre_tokenizers.Metaspace()
     made.decoder = decoders.Metaspace()
-    trainer = trainers.UnigramTrainer(
-        vocab_size=VOCABULARY_SIZE, special_tokens=list(special), unk_token="<unk>",
-        show_progress=False,
-    )  # fmt: skip
-    made.train_from_iterator(_texts(), trainer)
     made.post_processor = _around(made, "<s>", "</s>")
     return made
 

@@ -24,7 +24,10 @@ from spladed_export.labelled import mean_overlap, ndcg_at_10
 from spladed_export.report import Report, failed
 from spladed_export.texts import golden_texts, labelled_pages, probe_texts
 
-__all__ = ["Graph", "Lengths", "golden_rows", "verify_fresh_process", "verify_graphs"]
+__all__ = [
+    "FP32_TOLERANCE", "INVARIANCE", "WEIGHT_ERROR", "Graph", "Lengths", "golden_rows",
+    "verify_fresh_process", "verify_graphs",
+]  # fmt: skip
 
 FP32_TOLERANCE = 1e-4  # sums in another order; 2e-6 is usual
 INVARIANCE = 1e-5
