@@ -13,6 +13,7 @@ from spladed.bundle import (
     Model,
     Precision,
     Source,
+    SpecialTerms,
     Target,
     bundle_id,
     space_id,
@@ -38,8 +39,8 @@ def plain_tokenizer(checkpoint: Checkpoint) -> str:
     return json.dumps(tokenizer, ensure_ascii=False, separators=(",", ":"))
 
 
-def model_of(checkpoint: Checkpoint, tokenizer_json: str) -> Model:
-    """The manifest's model. Special terms are kept, as sentence-transformers keeps them."""
+def model_of(checkpoint: Checkpoint, tokenizer_json: str, special_terms: SpecialTerms) -> Model:
+    """The manifest's model."""
     added = json.loads(tokenizer_json)["added_tokens"]
     return Model(
         architecture=checkpoint.architecture,
@@ -47,6 +48,7 @@ def model_of(checkpoint: Checkpoint, tokenizer_json: str) -> Model:
         max_length=checkpoint.positions,
         pooling=checkpoint.pooling,
         activation=checkpoint.activation,
+        special_terms=special_terms,
         special_token_ids=tuple(sorted(each["id"] for each in added if each["special"])),
     )
 

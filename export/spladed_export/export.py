@@ -11,7 +11,18 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from spladed.bundle import GRAPH_FILE, Bundle, Golden, Kind, Model, Precision, Target
+from spladed.bundle import (
+    GRAPH_FILE,
+    Activation,
+    Bundle,
+    Golden,
+    Kind,
+    Model,
+    Pooling,
+    Precision,
+    SpecialTerms,
+    Target,
+)
 from spladed.encoder.tokenize import Tokenizer
 from spladed.errors import Unimplemented
 from spladed.ort import Session
@@ -41,6 +52,9 @@ def export(
     target: Target = "cpu",
     revision: str | None = None,
     force: bool = False,
+    pooling: Pooling | None = None,
+    activation: Activation | None = None,
+    special_terms: SpecialTerms = "keep",
     query_max_length: int | None = None,
     document_max_length: int | None = None,
     progress: Callable[[str], None] = lambda _: None,
@@ -51,6 +65,10 @@ def export(
               SparseEncoder, or of an ONNX masked-LM that optimum exported
     revision: branch, tag or commit, for a hub id
     force:    whether an existing bundle at `out` is replaced
+    pooling, activation: of a source that does not state them; by default the maximum of
+              log(1 + relu(x))
+    special_terms: whether the columns of special tokens are kept, as sentence-transformers
+              keeps them, or are always 0
     *_max_length: tokens of a text, special tokens included; by default the source's own
     progress: is told, line by line, what is being done
 
@@ -60,10 +78,10 @@ def export(
     _check_built(precision, target)
     with Draft(Path(out), force=force) as draft:
         progress(f"reading {source}")
-        checkpoint = read(source, revision)
+        checkpoint = read(source, revision, pooling=pooling, activation=activation)
         lengths = lengths_of(checkpoint, query_max_length, document_max_length)
         tokenizer_json = plain_tokenizer(checkpoint)
-        model = model_of(checkpoint, tokenizer_json)
+        model = model_of(checkpoint, tokenizer_json, special_terms)
         progress(f"exporting {checkpoint.architecture} to ONNX")
         lm, head = split(masked_lm(checkpoint)), Head.of(model)
         tokenizer = Tokenizer(draft.write_tokenizer(tokenizer_json))

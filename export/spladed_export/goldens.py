@@ -52,7 +52,8 @@ def _builtin_texts() -> list[tuple[str, Kind]]:
 
 def _write(name: str, source: Path, texts: Sequence[tuple[str, Kind]]) -> None:
     checkpoint = read(source)
-    reference = Reference.of(checkpoint, model_of(checkpoint, plain_tokenizer(checkpoint)))
+    model = model_of(checkpoint, plain_tokenizer(checkpoint), "keep")
+    reference = Reference.of(checkpoint, model)
     lengths = lengths_of(checkpoint, None, None)
     rows = [reference.row(reference.token_ids(text, lengths[kind])) for text, kind in texts]
     indices = [np.flatnonzero(row).astype(np.int32) for row in rows]

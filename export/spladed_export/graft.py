@@ -13,6 +13,7 @@ on [B, S, V].
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,7 @@ __all__ = [
     "graft",
     "pooled_hidden",
     "split",
+    "sum_of_activations",
 ]
 
 # Columns of the decoder at a time. Not a power of two: ReduceMax walks down a column, and
@@ -108,7 +110,12 @@ def graft(lm: MaskedLM, head: Head) -> onnx.ModelProto:
     nodes = Nodes("/head")
     hidden = pooled_hidden(nodes, lm.hidden)
     if head.pooling == "sum":
-        weights = _sum_of_activations(nodes, hidden, lm, head)
+
+        def logits_of(number: int, start: int, stop: int) -> str:
+            columns = nodes.constant(f"decoder_{number}", lm.decoder[:, start:stop], np.float32)
+            return nodes.op("MatMul", hidden, columns)
+
+        weights = sum_of_activations(nodes, logits_of, lm.bias, head)
     else:
         logits = _maximum(nodes, hidden, lm)
         biased = nodes.op("Add", logits, bias_constant(nodes, lm.bias, head))
@@ -138,9 +145,13 @@ def pooled_hidden(nodes: Nodes, hidden: str) -> str:
 
 def bias_constant(nodes: Nodes, bias: np.ndarray, head: Head) -> str:
     """The bias [V], with dropped columns held shut by it."""
+    return nodes.constant("bias", _shut(bias, head), np.float32)
+
+
+def _shut(bias: np.ndarray, head: Head) -> np.ndarray:
     values = bias.copy()
     values[list(head.dropped)] = _FLOOR
-    return nodes.constant("bias", values, np.float32)
+    return values
 
 
 def activate(nodes: Nodes, logits: str, activation: Activation) -> str:
@@ -209,18 +220,21 @@ def _maximum(nodes: Nodes, hidden: str, lm: MaskedLM) -> str:
     return nodes.op("Concat", *parts, axis=1)
 
 
-def _sum_of_activations(nodes: Nodes, hidden: str, lm: MaskedLM, head: Head) -> str:
-    """Pooling of the first SPLADE (https://arxiv.org/abs/2107.05720): activations, summed."""
+def sum_of_activations(
+    nodes: Nodes, logits_of: Callable[[int, int, int], str], bias: np.ndarray, head: Head
+) -> str:
+    """Pooling of the first SPLADE (https://arxiv.org/abs/2107.05720): activations, summed.
+
+    logits_of: of the block of this number, from one column to another, without their bias
+    """
     one, two = nodes.constant("axis_1", [1], np.int64), nodes.constant("axis_2", [2], np.int64)
     mask = nodes.op("Cast", "attention_mask", to=TensorProto.FLOAT)
     wide_mask = nodes.op("Unsqueeze", mask, two)
-    bias = lm.bias.copy()
-    bias[list(head.dropped)] = _FLOOR
+    shifts = _shut(bias, head)
     parts = []
-    for number, (start, stop) in enumerate(blocks(lm.decoder.shape[1])):
-        columns = nodes.constant(f"decoder_{number}", lm.decoder[:, start:stop], np.float32)
-        shift = nodes.constant(f"bias_{number}", bias[start:stop], np.float32)
-        logits = nodes.op("Add", nodes.op("MatMul", hidden, columns), shift)
+    for number, (start, stop) in enumerate(blocks(len(bias))):
+        shift = nodes.constant(f"bias_{number}", shifts[start:stop], np.float32)
+        logits = nodes.op("Add", logits_of(number, start, stop), shift)
         weights = nodes.op("Mul", activate(nodes, logits, head.activation), wide_mask)
         parts.append(nodes.op("ReduceSum", weights, one, keepdims=0))
     return nodes.op("Concat", *parts, axis=1)

@@ -33,14 +33,18 @@ class SourcePooling:
     activation: Activation = "log1p_relu"
 
 
-def read_pooling(root: Path) -> SourcePooling:
-    """What modules.json and its pooling say, or the defaults where there is none.
+def read_pooling(
+    root: Path, pooling: Pooling | None = None, activation: Activation | None = None
+) -> SourcePooling:
+    """What modules.json and its pooling say; where there is none, what is asked for, or the
+    defaults.
 
-    Raises InvalidInput for pooling that is unknown, Unimplemented for modules (a query
-    side of its own, normalisation) and prompts that this version would have to leave out.
+    Raises InvalidInput for pooling that is unknown, or another one than was asked for,
+    Unimplemented for modules (a query side of its own, normalisation) and prompts that this
+    version would have to leave out.
     """
     if not (root / "modules.json").is_file():
-        return SourcePooling()
+        return SourcePooling(pooling=pooling or "max", activation=activation or "log1p_relu")
     modules = _read(root / "modules.json")
     kinds = [str(module["type"]).rsplit(".", 1)[-1] for module in modules]
     if len(kinds) != 2 or kinds[0] not in _TRANSFORMERS or kinds[1] != "SpladePooling":
@@ -52,11 +56,23 @@ def read_pooling(root: Path) -> SourcePooling:
         )
     _refuse_prompts(root / "config_sentence_transformers.json")
     settings = _read(root / modules[1]["path"] / "config.json")
-    return SourcePooling(
+    found = SourcePooling(
         str(modules[0]["path"]),
         _word(settings, "pooling_strategy", "max", _POOLINGS, root),
         _word(settings, "activation_function", "relu", _ACTIVATIONS, root),
     )
+    _check_asked("pooling", pooling, found.pooling, root)
+    _check_asked("activation", activation, found.activation, root)
+    return found
+
+
+def _check_asked(field: str, asked: str | None, stated: str, root: Path) -> None:
+    if asked not in (None, stated):
+        raise InvalidInput(
+            f"{field} is {asked!r}, and {root / 'modules.json'} states {stated!r}; leave it out",
+            reason="POOLING_STATED",
+            field=field,
+        )
 
 
 def _refuse_prompts(path: Path) -> None:

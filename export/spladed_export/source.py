@@ -18,7 +18,7 @@ from typing import Any
 from spladed.bundle import Activation, Pooling
 from spladed.errors import Corrupt, InvalidInput, Mismatch, NotFound
 from spladed_export.hub import looks_like_hub_id, snapshot
-from spladed_export.pooling import read_pooling
+from spladed_export.pooling import SourcePooling, read_pooling
 
 __all__ = ["ARCHITECTURES", "Checkpoint", "read"]
 
@@ -73,18 +73,27 @@ class Checkpoint:
         return digest.hexdigest()
 
 
-def read(source: str | Path, revision: str | None = None) -> Checkpoint:
+def read(
+    source: str | Path,
+    revision: str | None = None,
+    *,
+    pooling: Pooling | None = None,
+    activation: Activation | None = None,
+) -> Checkpoint:
     """The checkpoint that `source` names; hub ids are downloaded (at `revision`).
+
+    pooling, activation: of a source that does not state them itself
 
     Raises NotFound, Forbidden (gated) or Unavailable (offline) where there is none to be
     had, InvalidInput and Mismatch where it is not one that this version exports, and
     Corrupt for files that are cut short.
     """
     if Path(source).is_dir():
-        return _describe(Path(source), Path(source).resolve().name, commit="")
+        asked = read_pooling(Path(source), pooling, activation)
+        return _describe(Path(source), Path(source).resolve().name, "", asked)
     if looks_like_hub_id(str(source)):
         folder, commit = snapshot(str(source), revision)
-        return _describe(folder, str(source), commit)
+        return _describe(folder, str(source), commit, read_pooling(folder, pooling, activation))
     raise NotFound(
         f"source {str(source)!r} is no folder here and no hub id (owner/name)",
         reason="SOURCE_NOT_FOUND",
@@ -92,8 +101,7 @@ def read(source: str | Path, revision: str | None = None) -> Checkpoint:
     )
 
 
-def _describe(root: Path, name: str, commit: str) -> Checkpoint:
-    pooling = read_pooling(root)
+def _describe(root: Path, name: str, commit: str, pooling: SourcePooling) -> Checkpoint:
     folder = root / pooling.transformer
     config = read_json(folder / "config.json")
     _refuse_remote_code(config, folder)

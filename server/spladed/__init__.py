@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from spladed.declared import Field, Scoring
 from spladed.errors import SpladedError
+from spladed.pruning import Pruning
 from spladed.sparse import SparseBatch
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ __all__ = [
     "Document",
     "Encoder",
     "Field",
+    "Pruning",
     "Scoring",
     "SparseBatch",
     "SpladedError",

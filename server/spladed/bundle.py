@@ -43,6 +43,7 @@ __all__ = [
     "Pooling",
     "Precision",
     "Source",
+    "SpecialTerms",
     "Target",
     "file_sha256",
 ]

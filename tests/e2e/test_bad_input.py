@@ -287,13 +287,25 @@ def test_unpacked_fields_are_legal_and_read_right(
     assert (found.indices.tolist(), found.values.tolist()) == ([5, 9], [0.5, 0.25])
 
 
+def test_a_rule_of_pruning_out_of_range(server: ServerProcess) -> None:
+    pruning = encoder_pb2.Pruning(max_ratio=1.5)
+    options = encoder_pb2.EncodeOptions(pruning=pruning)
+    request = encoder_pb2.EncodeRequest(texts=["x"], options=options)
+    with pytest.raises(grpc.RpcError) as caught:
+        raw_call(server, "Encoder/Encode", request.SerializeToString())
+    error = from_call(caught.value)
+    assert (type(error), error.reason) == (errors.InvalidInput, "PRUNING")
+    assert error.field == "options.pruning.max_ratio"
+    assert error.message.startswith("options.pruning.max_ratio is 1.5; expected 0 to 1")
+
+
 NOT_BUILT: dict[str, Any] = {
     "Encoder/Encode": (
         encoder_pb2.EncodeRequest(
             texts=["x"],
-            options=encoder_pb2.EncodeOptions(pruning=encoder_pb2.Pruning(top_terms=3)),
+            options=encoder_pb2.EncodeOptions(long_text=encoder_pb2.LONG_TEXT_CHUNK_MAX),
         ),
-        "options.pruning",
+        "options.long_text",
     ),
     "Admin/LoadBundle": (sparse_pb2.SparseBatch(), ""),
 }

@@ -73,6 +73,12 @@ def test_encode_is_the_same_here_and_on_a_server(added: list[str]) -> None:
     assert here["indices"] == there["indices"]
     assert here["values"] == pytest.approx(there["values"], abs=1e-5)
     assert "dog" in run("encode", "--text", "dogs").stdout
+    for where in ([], added):
+        pruned = json.loads(
+            run("encode", "-", "--json", "--top-terms", "3", *where, given=line).stdout
+        )
+        heaviest = sorted(zip(here["values"], here["indices"], strict=True))[-3:]
+        assert pruned["indices"] == sorted(term for _, term in heaviest)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from spladed.bundle import Bundle
 from spladed.client.aio import AsyncClient
 from spladed.client.client import Client
 from spladed.client.values import Document, SearchResult
+from spladed.pruning import Pruning
 from spladed.sparse import SparseBatch
 from tests.conftest import ServerProcess
 
@@ -35,6 +36,23 @@ def fox(client: Client) -> str:
     client.create_collection("fox")
     client.upsert("fox", FOX)
     return "fox"
+
+
+@pytest.mark.parametrize(
+    "how",
+    [Pruning(top_terms=8), Pruning(threshold=0.5), Pruning(max_ratio=0.4), Pruning(alpha_mass=0.6)],
+)
+def test_light_terms_are_dropped_from_what_a_call_encodes(client: Client, how: Pruning) -> None:
+    texts = [document.text for document in FOX]
+    whole = client.encode(texts, kind="document").vectors
+    expected = how.apply(whole)
+    assert 0 < expected.nnz < whole.nnz
+    found = client.encode(texts, kind="document", pruning=how).vectors
+    (part,) = client.encode_many(texts, kind="document", pruning=how)
+    for rows in (found, part.encoded.vectors):
+        np.testing.assert_array_equal(rows.indptr, expected.indptr)
+        np.testing.assert_array_equal(rows.indices, expected.indices)
+        np.testing.assert_array_equal(rows.values, expected.values)
 
 
 def test_golden_texts_come_back_as_the_exporter_wrote_them(client: Client) -> None:

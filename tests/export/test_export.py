@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from spladed.bundle import Bundle, Model, Precision
+from spladed.bundle import Activation, Bundle, Model, Pooling, Precision
 from spladed.encoder.encoder import Encoder
 from spladed.errors import SpladedError
 from spladed_export import export as exporting
@@ -242,25 +241,28 @@ def test_a_failed_replacement_leaves_the_old_bundle(
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-@pytest.mark.parametrize(
-    "pooling", [{"pooling_strategy": "sum"}, {"activation_function": "log1p_relu"}]
-)
-def test_other_poolings_fit_the_reference(
-    copy: Path, tmp_path: Path, pooling: dict[str, str]
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize("activation", ["log1p_relu", "log1p_log1p_relu"])
+@pytest.mark.parametrize("pooling", ["max", "sum"])
+@pytest.mark.parametrize("family", ["distilbert", "roberta", "xlm-roberta", "modernbert"])
+def test_other_heads_fit_the_reference(
+    checkpoint: Callable[[str], Path],
+    tmp_path: Path,
+    family: str,
+    pooling: Pooling,
+    activation: Activation,
+    precision: Precision,
 ) -> None:
     """The gate compares with torch, so a written bundle is the proof."""
-    types = ["x.MLMTransformer", "x.SpladePooling"]
-    modules = [{"path": path, "type": kind} for path, kind in zip(["", "p"], types, strict=True)]
-    (copy / "modules.json").write_text(json.dumps(modules))
-    (copy / "p").mkdir()
-    (copy / "p" / "config.json").write_text(json.dumps(pooling))
-    bundle = export(copy, tmp_path / "out")
+    bundle = export(
+        checkpoint(family), tmp_path / "out", precision=precision,
+        pooling=pooling, activation=activation, special_terms="drop",
+    )  # fmt: skip
     model = bundle.manifest.model
-    assert (model.pooling, model.activation) != ("max", "log1p_relu")
-    if model.pooling == "sum":
-        with pytest.raises(SpladedError) as caught:
-            export(copy, tmp_path / "int8", precision="int8")
-        assert caught.value.reason == "PRECISION_POOLING"
+    assert (model.pooling, model.activation, model.special_terms) == (pooling, activation, "drop")
+    assert len(model.special_token_ids) >= 5
+    for golden in bundle.manifest.golden:
+        assert not set(golden.indices) & set(model.special_token_ids)
 
 
 def test_the_reference_is_the_formula() -> None:

@@ -89,6 +89,20 @@ def test_a_sparse_encoder_folder_names_its_pooling(
     assert (checkpoint.pooling, checkpoint.activation) == (pooling, activation)
 
 
+def test_what_a_folder_does_not_state_can_be_asked_for(copy: Path) -> None:
+    checkpoint = read(copy, pooling="sum", activation="log1p_log1p_relu")
+    assert (checkpoint.pooling, checkpoint.activation) == ("sum", "log1p_log1p_relu")
+
+
+def test_what_a_folder_states_can_be_asked_for_and_nothing_else(copy: Path) -> None:
+    as_sparse_encoder(copy, pooling_strategy="sum")
+    assert read(copy, pooling="sum", activation="log1p_relu").pooling == "sum"
+    for field, asked in (("pooling", "max"), ("activation", "log1p_log1p_relu")):
+        with pytest.raises(SpladedError, match=r"states '\w+'; leave it out") as caught:
+            read(copy, **{field: asked})  # type: ignore[arg-type]
+        assert (caught.value.reason, caught.value.field) == ("POOLING_STATED", field)
+
+
 @pytest.mark.parametrize(
     ("length", "expected"), [(64, 64), (1e30, 128), (4_096, 128), (None, 128), (0, 128)]
 )

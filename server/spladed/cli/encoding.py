@@ -14,6 +14,7 @@ from spladed.cli.lines import Format, batches, count_lines, read_documents, text
 from spladed.cli.options import AsJson, Kind
 from spladed.client.client import Client
 from spladed.errors import InvalidInput
+from spladed.pruning import Pruning
 from spladed.sparse import SparseBatch
 
 __all__ = ["encode", "terms"]
@@ -30,7 +31,7 @@ class _Encoding(Protocol):
 
     vocabulary: list[str]
 
-    def encode(self, texts: Sequence[str], kind: Kind) -> SparseBatch:
+    def encode(self, texts: Sequence[str], kind: Kind, pruning: Pruning) -> SparseBatch:
         """One row a text."""
         ...
 
@@ -46,8 +47,8 @@ class _There:
         self._client = client
         self.vocabulary = client.vocabulary()
 
-    def encode(self, texts: Sequence[str], kind: Kind) -> SparseBatch:
-        return self._client.encode(texts, kind=kind).vectors
+    def encode(self, texts: Sequence[str], kind: Kind, pruning: Pruning) -> SparseBatch:
+        return self._client.encode(texts, kind=kind, pruning=pruning).vectors
 
     def own_tokens(self, text: str, kind: Kind) -> set[str]:
         return set(self._client.tokenize([text], kind=kind)[0].tokens)
@@ -60,8 +61,8 @@ class _Here:
         self._encoder = spladed.Encoder.load(bundle)
         self.vocabulary = self._encoder.tokenizer.vocabulary()
 
-    def encode(self, texts: Sequence[str], kind: Kind) -> SparseBatch:
-        return self._encoder.encode(texts, kind=kind)
+    def encode(self, texts: Sequence[str], kind: Kind, pruning: Pruning) -> SparseBatch:
+        return self._encoder.encode(texts, kind=kind, pruning=pruning)
 
     def own_tokens(self, text: str, kind: Kind) -> set[str]:
         (tokenized,) = self._encoder.tokenize([text], kind=kind)
@@ -84,9 +85,14 @@ def encode(
     target: EncoderTarget = "",
     bundle: BundleName = "builtin",
     format: Annotated[Format, typer.Option(help="Of the file.")] = "auto",
+    top_terms: Annotated[int, typer.Option(help="Keep this many heaviest terms.")] = 0,
+    threshold: Annotated[float, typer.Option(help="Keep weights of at least this.")] = 0.0,
+    max_ratio: Annotated[float, typer.Option(help="Or of this share of the heaviest.")] = 0.0,
+    alpha_mass: Annotated[float, typer.Option(help="Keep this share of a row's sum.")] = 0.0,
     as_json: AsJson = False,
 ) -> None:
     """Encode texts: their heaviest terms, or JSON lines with whole rows."""
+    pruning = Pruning(top_terms, threshold, max_ratio, alpha_mass)
     if bool(file) == bool(text):
         raise InvalidInput("give a FILE or --text, one of them", reason="USAGE", field="file")
     documents = (
@@ -97,7 +103,7 @@ def encode(
     with _encoding(target, bundle) as encoding, show.counting(total) as bar:
         for part in batches(documents, _BATCH):
             bar(done := done + len(part))
-            rows = encoding.encode([each.text for each in part], kind)
+            rows = encoding.encode([each.text for each in part], kind, pruning)
             if as_json:
                 for line in show.rows_json(part, rows):
                     typer.echo(line)
@@ -115,7 +121,7 @@ def terms(
 ) -> None:
     """Show what a text expands to, as a bar for each term; * marks the text's own."""
     with _encoding(target, bundle) as encoding:
-        indices, values = encoding.encode([text], kind).row(0)
+        indices, values = encoding.encode([text], kind, Pruning()).row(0)
         tokens = [encoding.vocabulary[int(index)] for index in indices]
         own = encoding.own_tokens(text, kind)
     ranked = sorted(zip(tokens, values.tolist(), strict=True), key=lambda term: -term[1])[:most]

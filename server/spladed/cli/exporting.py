@@ -19,6 +19,16 @@ def export(
     precision: Annotated[Literal["fp32", "int8"], typer.Option(help="Of the weights.")] = "fp32",
     target: Annotated[Literal["cpu"], typer.Option(help="What the graph is made for.")] = "cpu",
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the hub.")] = None,
+    pooling: Annotated[
+        Literal["max", "sum"] | None, typer.Option(help="If the source does not say: max.")
+    ] = None,
+    activation: Annotated[
+        Literal["log1p_relu", "log1p_log1p_relu"] | None,
+        typer.Option(help="If the source does not say: log1p_relu."),
+    ] = None,
+    special_terms: Annotated[
+        Literal["keep", "drop"], typer.Option(help="Terms of special tokens.")
+    ] = "keep",
     query_max_length: Annotated[int | None, typer.Option(help="Tokens of a query.")] = None,
     document_max_length: Annotated[int | None, typer.Option(help="Tokens of a document.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")] = False,
@@ -39,6 +49,9 @@ def export(
         target=target,
         revision=revision,
         force=force,
+        pooling=pooling,
+        activation=activation,
+        special_terms=special_terms,
         query_max_length=query_max_length,
         document_max_length=document_max_length,
         progress=show.progress_line,

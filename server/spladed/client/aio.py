@@ -48,6 +48,7 @@ from spladed.client.values import (
     WeightFormat,
 )
 from spladed.errors import SpladedError
+from spladed.pruning import Pruning
 from spladed.rpc.status import from_call
 from spladed.sparse import SparseBatch
 from spladed.v1.encoder_pb2 import GetInfoResponse
@@ -111,10 +112,11 @@ class AsyncClient:
         bundle: str = "",
         long_text: LongText = "truncate",
         max_length: int = 0,
+        pruning: Pruning | None = None,
         timeout_seconds: float | None = None,
     ) -> Encoded:
         """One sparse row a text, in order; `max_length` 0 takes the bundle's own."""
-        options = calls.encode_options(kind, bundle, long_text, max_length)
+        options = calls.encode_options(kind, bundle, long_text, max_length, pruning)
         return await self._call(calls.encode(texts, options), timeout_seconds)
 
     async def tokenize(
@@ -322,6 +324,7 @@ class AsyncClient:
         bundle: str = "",
         long_text: LongText = "truncate",
         max_length: int = 0,
+        pruning: Pruning | None = None,
         size: ChunkSize | None = None,
     ) -> AsyncIterator[EncodedPart]:
         """Encodes any number of texts over a stream, and gives their rows in order.
@@ -329,7 +332,7 @@ class AsyncClient:
         Texts are read as the server takes them. A text that is refused has no row and stands
         in a part's `failures`. A broken stream is resumed.
         """
-        options = calls.encode_options(kind, bundle, long_text, max_length)
+        options = calls.encode_options(kind, bundle, long_text, max_length, pruning)
         stream = encode_stream(texts, options, size or ChunkSize())
         parts = EncodedParts(stream.outbox)
         async for chunk, answer in self._pump(stream).answers():

@@ -6,7 +6,7 @@ The blocking and the asyncio client differ only in how they send these.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 from spladed.client import convert
@@ -30,6 +30,7 @@ from spladed.client.values import (
     WeightFormat,
 )
 from spladed.errors import InvalidInput
+from spladed.pruning import Pruning
 from spladed.rpc.wire import view, write_batch
 from spladed.sparse import SparseBatch
 from spladed.v1 import admin_pb2, encoder_pb2, index_pb2
@@ -63,6 +64,7 @@ def encode_options(
     bundle: str = "",
     long_text: LongText = "truncate",
     max_length: int = 0,
+    pruning: Pruning | None = None,
 ) -> encoder_pb2.EncodeOptions:
     """EncodeOptions; raises InvalidInput for a word that is none of the choices."""
     return encoder_pb2.EncodeOptions(
@@ -70,6 +72,7 @@ def encode_options(
         kind=convert.choose(convert.KINDS, kind, "kind"),
         long_text=convert.choose(convert.LONG_TEXTS, long_text, "long_text"),
         max_length=max_length,
+        pruning=encoder_pb2.Pruning(**asdict(pruning)) if pruning else None,
     )
 
 

@@ -47,6 +47,7 @@ from spladed.client.values import (
     WeightFormat,
 )
 from spladed.errors import SpladedError
+from spladed.pruning import Pruning
 from spladed.rpc.status import from_call
 from spladed.sparse import SparseBatch
 from spladed.v1.encoder_pb2 import GetInfoResponse
@@ -116,10 +117,11 @@ class Client:
         bundle: str = "",
         long_text: LongText = "truncate",
         max_length: int = 0,
+        pruning: Pruning | None = None,
         timeout_seconds: float | None = None,
     ) -> Encoded:
         """One sparse row a text, in order; `max_length` 0 takes the bundle's own."""
-        options = calls.encode_options(kind, bundle, long_text, max_length)
+        options = calls.encode_options(kind, bundle, long_text, max_length, pruning)
         return self._call(calls.encode(texts, options), timeout_seconds)
 
     def tokenize(
@@ -338,6 +340,7 @@ class Client:
         bundle: str = "",
         long_text: LongText = "truncate",
         max_length: int = 0,
+        pruning: Pruning | None = None,
         size: ChunkSize | None = None,
     ) -> Iterator[EncodedPart]:
         """Encodes any number of texts over a stream, and gives their rows in order.
@@ -350,7 +353,7 @@ class Client:
         ...     sum(len(part.encoded.vectors) for part in client.encode_many(texts))
         1000
         """
-        options = calls.encode_options(kind, bundle, long_text, max_length)
+        options = calls.encode_options(kind, bundle, long_text, max_length, pruning)
         stream = encode_stream(texts, options, size or ChunkSize())
         parts = EncodedParts(stream.outbox)
         for chunk, answer in self._pump(stream).answers():

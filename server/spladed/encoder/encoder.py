@@ -15,6 +15,7 @@ from spladed.encoder.engine import run_rows
 from spladed.encoder.tokenize import NAME, LongText, TokenizedText, Tokenizer
 from spladed.errors import Corrupt, InvalidInput
 from spladed.ort import Session
+from spladed.pruning import Pruning
 from spladed.sparse import SparseBatch
 
 __all__ = ["Encoder"]
@@ -100,8 +101,12 @@ class Encoder:
         kind: Kind,
         max_length: int = 0,
         long_text: LongText = "truncate",
+        pruning: Pruning | None = None,
     ) -> SparseBatch:
-        """One row a text, in order, computed in this thread; raises as `tokenize` does."""
+        """One row a text, in order, computed in this thread; raises as `tokenize` does.
+
+        pruning: drops light terms
+        """
         tokenized = self.tokenize(texts, kind=kind, max_length=max_length, long_text=long_text)
         waiting: WaitingRows[int] = WaitingRows(self.policy)
         for number, text in enumerate(tokenized):
@@ -114,7 +119,8 @@ class Encoder:
                 run_rows(self.session.run, [tokenized[row.owner] for row in batch], self.policy)
             )
         rows = SparseBatch.concatenate(self.session.dimension, parts)
-        return rows.take(np.argsort(np.array(order, np.int64)))
+        rows = rows.take(np.argsort(np.array(order, np.int64)))
+        return pruning.apply(rows) if pruning else rows
 
     def replay_golden(self) -> None:
         """Encodes the bundle's golden texts; raises Corrupt where a row has moved too far."""

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from spladed.bundle import Kind, Manifest
 from spladed.config import Limits
@@ -14,10 +16,14 @@ from spladed.encoder.engine import Engine
 from spladed.encoder.tokenize import NAME, LongText, TokenizedText
 from spladed.errors import AlreadyExists, InvalidInput, NotFound, Unimplemented
 from spladed.index.check import check_name
+from spladed.pruning import Pruning
 from spladed.sparse import SparseBatch
 from spladed.v1 import encoder_pb2 as pb
 
 __all__ = ["EncodedTexts", "Encoding", "Encodings"]
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +66,13 @@ class Encoding:
 
         bulk: wait for room in the encoder's queue, where other calls are refused
         """
-        _check_built(options)
+        pruning = _pruning(options)
         tokenized = await self.tokenize(texts, options, kind, name=name)
         answer: asyncio.Future[SparseBatch] = asyncio.get_running_loop().create_future()
         self._engine.submit(tokenized, kind, answer, bulk=bulk)
         vectors = await answer
+        if pruning:
+            vectors = await self._beside(pruning.apply, vectors)
         return EncodedTexts(
             vectors,
             [len(text.ids) for text in tokenized],
@@ -85,12 +93,15 @@ class Encoding:
         """
         _check_texts(texts, self._limits, name)
         long_text = _long_text(options)
-        return await asyncio.get_running_loop().run_in_executor(
-            self._tokenizing,
-            lambda: self.encoder.tokenize(
-                texts, kind=kind, max_length=options.max_length, long_text=long_text, name=name
-            ),
-        )
+        tokenize = partial(
+            self.encoder.tokenize,
+            kind=kind, max_length=options.max_length, long_text=long_text, name=name,
+        )  # fmt: skip
+        return await self._beside(tokenize, texts)
+
+    async def _beside(self, work: Callable[[S], T], given: S) -> T:
+        """Off the event loop, in the tokenizer's threads."""
+        return await asyncio.get_running_loop().run_in_executor(self._tokenizing, work, given)
 
 
 class Encodings:
@@ -179,10 +190,11 @@ def _long_text(options: pb.EncodeOptions) -> LongText:
     )
 
 
-def _check_built(options: pb.EncodeOptions) -> None:
-    if options.HasField("pruning") and options.pruning != pb.Pruning():
-        raise Unimplemented(
-            "options.pruning is not built in this version; leave it unset",
-            reason="NOT_BUILT",
-            field="options.pruning",
-        )
+def _pruning(options: pb.EncodeOptions) -> Pruning:
+    asked = options.pruning
+    try:
+        return Pruning(asked.top_terms, asked.threshold, asked.max_ratio, asked.alpha_mass)
+    except InvalidInput as error:
+        field = f"options.{error.field}"
+        message = f"options.{error.message}"
+        raise InvalidInput(message, reason="PRUNING", field=field) from error
