@@ -8,6 +8,7 @@ good. Who searches and who writes are threads of one process, or processes that 
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -41,6 +42,7 @@ TURN_SECONDS = 2.0
 WRITERS = 2  # one keeps the rate on a quiet machine; four leave a burst behind each stall
 POOL = 16_384  # rows that are written, time and again under other ids
 REPLACED, REWRITTEN = 0.3, 0.1  # shares: ids that were there before, ids of this run
+SWITCH_SECONDS = 0.0005  # of threads of one process, as docs/deployment.md advises
 CHUNK = 1_024  # documents of a batch where no rate is kept
 
 
@@ -250,8 +252,13 @@ def _parts(rows: SparseBatch) -> Iterator[tuple[list[str], SparseBatch]]:
 
 @contextmanager
 def _program(folder: Path, writes: Batches) -> Iterator[Store]:
-    with Collection.open(folder / NAME) as collection, ThreadPoolExecutor(1) as thread:
-        yield _Program(collection, writes, thread)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    try:
+        with Collection.open(folder / NAME) as collection, ThreadPoolExecutor(1) as thread:
+            yield _Program(collection, writes, thread)
+    finally:
+        sys.setswitchinterval(before)
 
 
 @contextmanager

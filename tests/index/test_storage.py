@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import mmap
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -226,6 +227,31 @@ def test_whole_pages_are_read_here_and_there(
     storage.read_here_and_there(data, 1, page)  # no whole one
     storage.read_here_and_there(np.zeros(5 * page, np.uint8), 0, 2 * page)  # no file's
     assert advised == [(page, 2 * page), (0, 2 * page)]
+
+
+def test_a_file_that_is_unloaded_is_in_no_memory_and_can_still_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(range(256)) * (1 << 18))  # 64 MB
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    data = storage.mapped(path)
+    assert data.sum() > 0
+    resident = _resident_file_bytes()
+    storage.unload(path, data)
+    assert _resident_file_bytes() < resident - (60 << 20)
+    path.unlink()
+    assert data.tobytes() == bytes(range(256)) * (1 << 18)
+
+
+def test_what_is_no_map_has_nothing_to_unload(tmp_path: Path) -> None:
+    storage.unload(tmp_path / "nowhere", np.zeros(5, np.uint8))
+
+
+def _resident_file_bytes() -> int:
+    (line,) = (
+        line for line in Path("/proc/self/status").read_text().splitlines() if "RssFile" in line
+    )
+    return int(line.split()[1]) << 10
 
 
 def test_nobody_else_touches_files() -> None:

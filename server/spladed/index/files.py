@@ -6,7 +6,7 @@ catalog names it; no name is used twice. What the catalog does not name is nobod
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
@@ -18,7 +18,7 @@ from spladed.index.catalog import SegmentRow
 from spladed.index.segment import Segment
 from spladed.index.values import CollectionSettings
 
-__all__ = ["discard", "new_name", "opened", "row_of", "sweep", "temporary", "write"]
+__all__ = ["discard", "new_name", "opened", "row_of", "sweep", "temporary", "unload", "write"]
 
 _SUFFIX = ".segment"
 _UNFINISHED = ".unfinished"
@@ -67,6 +67,14 @@ def sweep(folder: Path, named: Collection[str]) -> None:
     for name in storage.names(folder):
         if name.endswith((_SUFFIX, _UNFINISHED)) and name not in named:
             storage.remove(folder / name)
+
+
+def unload(folder: Path, segments: Iterable[Segment]) -> None:
+    """Give back the memory of segment files that are about to be removed."""
+    for segment in segments:
+        if segment.name:
+            with suppress(SpladedError):
+                storage.unload(folder / segment.name, segment.data)
 
 
 def discard(*paths: Path) -> None:

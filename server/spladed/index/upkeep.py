@@ -191,8 +191,7 @@ class Keeper:
     def _flush(self) -> None:
         parts, through_seq = self._writer.freeze()
         if self._writer.buffered[0]:
-            old = [part.segment for part in parts]
-            self._rewrite(self._flush_builder, old, through_seq)
+            self._rewrite(self._flush_builder, [part.segment for part in parts], through_seq)
 
     def _rewrite(self, builder: Builder, old: Sequence[Segment], through_seq: int = -1) -> None:
         """One segment file in place of these, and of the batches up to a seq."""
@@ -215,12 +214,13 @@ class Keeper:
             self._unsettled.add(path)
             raise
         self._unsettled.difference_update(settled)
-        self._discard([*names, *(one.name for one in settled)])
         with self._changed:
             self._failure = None
             self._changed.notify_all()
         if self._settings.background:
             self._pins.wait_for_present(_LINGER_SECONDS)
+            files.unload(self._folder, old)
+        self._discard([*names, *(one.name for one in settled)])
 
     def _discard(self, names: Sequence[str]) -> None:
         """Remove these files, and those that were kept, once nobody keeps files."""
