@@ -322,7 +322,7 @@ def test_what_searches_read_here_and_there_is_mapped_so_and_a_merge_reads_it_in_
     (tmp_path / "segment").write_bytes(made.data.tobytes())
     advised: list[tuple[int, int]] = []
     monkeypatch.setattr(
-        storage.calls, "advise", lambda _, start, length: advised.append((start, length))
+        storage.calls, "advise", lambda _, __, start, length: advised.append((start, length))
     )
     Segment.open(tmp_path / "segment")
     assert advised == []

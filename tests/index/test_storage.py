@@ -219,7 +219,7 @@ def test_whole_pages_are_read_here_and_there(
     (tmp_path / "file").write_bytes(bytes(5 * page))
     advised: list[tuple[int, int]] = []
     monkeypatch.setattr(
-        storage.calls, "advise", lambda _, start, length: advised.append((start, length))
+        storage.calls, "advise", lambda _, __, start, length: advised.append((start, length))
     )
     data = storage.mapped(tmp_path / "file")
     storage.read_here_and_there(data, 100, 3 * page)

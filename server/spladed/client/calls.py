@@ -1,6 +1,6 @@
 """Every call of the contract as a value: method, request, and how its answer is read.
 
-The blocking and the asyncio client differ only in how they send these.
+The blocking and the asyncio client differ only in how they send these. Long, as the contract is.
 """
 
 from __future__ import annotations

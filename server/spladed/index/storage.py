@@ -79,13 +79,9 @@ class Calls:
         """The file, which is not empty, as memory that is only read."""
         return mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
 
-    def advise(self, mapped: mmap.mmap, start: int, length: int) -> None:
-        """Whole pages of a map are read here and there: nothing beside them is read ahead."""
-        mapped.madvise(mmap.MADV_RANDOM, start, length)
-
-    def unmap(self, mapped: mmap.mmap, start: int, length: int) -> None:
-        """Whole pages of a map take no memory until they are read again."""
-        mapped.madvise(mmap.MADV_DONTNEED, start, length)
+    def advise(self, mapped: mmap.mmap, advice: int, start: int, length: int) -> None:
+        """Say of whole pages of a map how they are read from now on."""
+        mapped.madvise(advice, start, length)
 
     def uncache(self, descriptor: int) -> None:
         """The file's pages leave the page cache, but for what is mapped or not on the disk."""
@@ -232,7 +228,7 @@ def read_here_and_there(data: npt.NDArray[np.uint8], start: int, length: int) ->
     mapped, page = getattr(data.base, "obj", None), mmap.PAGESIZE
     first, stop = -(-start // page) * page, (start + length) // page * page
     if isinstance(mapped, mmap.mmap) and first < stop:
-        calls.advise(mapped, first, stop - first)
+        calls.advise(mapped, mmap.MADV_RANDOM, first, stop - first)
 
 
 def unload(path: Path, data: npt.NDArray[np.uint8]) -> None:
@@ -241,7 +237,7 @@ def unload(path: Path, data: npt.NDArray[np.uint8]) -> None:
     mapped = getattr(data.base, "obj", None)
     if isinstance(mapped, mmap.mmap):
         for start in range(0, len(mapped), _PIECE):
-            calls.unmap(mapped, start, min(_PIECE, len(mapped) - start))
+            calls.advise(mapped, mmap.MADV_DONTNEED, start, min(_PIECE, len(mapped) - start))
         with _opened(path) as descriptor, _translated(path):
             calls.uncache(descriptor)
 

@@ -16,17 +16,10 @@ from spladed.index.kernels.bounds import SUPERBLOCK_BITS
 from spladed.index.kernels.compiled import making
 from spladed.index.kernels.heap import Hits
 from spladed.index.kernels.lanes import lowest_bit
+from spladed.index.kernels.look import Look, Part, ask_row, least_of, score_row
 from spladed.index.kernels.promising import BUCKETS, sort
 from spladed.index.kernels.superblocks import Asked
-from spladed.index.kernels.visit import (
-    Look,
-    Part,
-    ask_row,
-    ask_superblock,
-    least_of,
-    narrow_all,
-    score_row,
-)
+from spladed.index.kernels.visit import ask_superblock, narrow_all
 
 __all__ = ["MOST", "begin"]
 

@@ -31,11 +31,11 @@ from spladed.index.kernels.build import (
 from spladed.index.kernels.compiled import inner, making
 from spladed.index.kernels.heap import Hits
 from spladed.index.kernels.lanes import at_least, lowest_bit
+from spladed.index.kernels.look import Look, Part, ask_row, least_of, score_row
 from spladed.index.kernels.pool import Pool, fullness, shrink
 from spladed.index.kernels.promising import PEAKS
 from spladed.index.kernels.score import ask_ahead, find
 from spladed.index.kernels.superblocks import FLOOR, Asked, add_fours
-from spladed.index.kernels.visit import Look, Part, ask_row, least_of, score_row
 
 __all__ = ["Sums", "add_essential"]
 

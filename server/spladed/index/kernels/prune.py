@@ -24,6 +24,7 @@ from spladed.index.kernels.compiled import array, compiled, inner, making, types
 from spladed.index.kernels.essential import Sums, add_essential
 from spladed.index.kernels.heap import Hits
 from spladed.index.kernels.lanes import count_bits, lowest_bit
+from spladed.index.kernels.look import Look, Part, ask_row, least_of, look, score_row
 from spladed.index.kernels.pool import Pool
 from spladed.index.kernels.promising import (
     BUCKETS,
@@ -34,7 +35,7 @@ from spladed.index.kernels.promising import (
     sort,
 )
 from spladed.index.kernels.superblocks import Asked, asked, fill_bounds, views
-from spladed.index.kernels.visit import Look, Part, ask_row, least_of, look, score_row, visit
+from spladed.index.kernels.visit import visit
 
 __all__ = ["EACH", "ESSENTIAL", "VISIT", "Scratch", "prune", "spread"]
 

@@ -7,7 +7,7 @@ are visited are done after eight terms of forty. What is left is scored from its
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,82 +24,20 @@ from spladed.index.kernels.bounds import (
     WINDOW_SUPERBLOCKS,
     head_words,
 )
-from spladed.index.kernels.build import ROW_STARTS, ROWS
-from spladed.index.kernels.compiled import inner, making
-from spladed.index.kernels.heap import Hits, offer, threshold
+from spladed.index.kernels.compiled import inner
+from spladed.index.kernels.heap import Hits
 from spladed.index.kernels.lanes import bits_below, lowest_bit, prefetch, subtract_elsewhere
+from spladed.index.kernels.look import FIRST, MORE, TURN, Look, Part, ask_row, least_of, score_row
 from spladed.index.kernels.promising import left_after
-from spladed.index.kernels.rowsum import MATCHES, row_score
-from spladed.index.kernels.superblocks import LEAST, Asked, Views
+from spladed.index.kernels.superblocks import Asked
 
-__all__ = [
-    "Look", "Part", "ask_row", "ask_superblock", "least_of", "look", "narrow_all", "score_row",
-    "visit",
-]  # fmt: skip
+__all__ = ["ask_superblock", "narrow_all", "visit"]
 
 _Array = npt.NDArray[Any]
 
-# Terms of a superblock that are looked up ahead of its turn, and then at once.
-_FIRST, _MORE = 8, 16
-_TURN = _FIRST + 4
-# Bytes of a row that are asked for before it is read: 128 terms of 16 bits and their weights.
-_AHEAD = 512
-_LOCAL_ROW = 0xFFFF
 # What is left is reckoned at first, after the 32nd part of what patience allows, or after 16
 # superblocks, and then whenever twice as many are done: to give up late costs twice.
 _RECKON_SHIFT, _RECKON_AT = 5, 16
-
-
-class Part(NamedTuple):
-    """A segment, as `prune` is given it; groups: words of presence a superblock."""
-
-    views: Views
-    directory: _Array
-    wide: bool
-    float_weights: bool
-    seqs: _Array
-    windows: _Array
-    spans: _Array
-    groups: int
-    place: int
-
-
-class Look(NamedTuple):
-    """What is known of the superblocks that are under way.
-
-    entries, shares: int64 and float32; by turns two stretches for what is looked up ahead,
-                     and one for what is looked up at once
-    lanes:           float32 [64], the bounds of one superblock's documents
-    rows, row_bounds: int64 and float32 [64], documents that are to be scored
-    flags, weights, matches: for `row_score`
-    """
-
-    entries: _Array
-    shares: _Array
-    lanes: _Array
-    rows: _Array
-    row_bounds: _Array
-    flags: _Array
-    weights: _Array
-    matches: _Array
-
-
-@making
-def look(flags: _Array, weights: _Array) -> Look:
-    """One to begin with."""
-    room = 2 * _TURN + _MORE + 4
-    return Look(
-        np.zeros(room, np.int64), np.zeros(room, np.float32), np.empty(64, np.float32),
-        np.empty(64, np.int64), np.empty(64, np.float32), flags, weights,
-        np.empty(MATCHES, np.int64),
-    )  # fmt: skip
-
-
-@inner
-def least_of(hits: Hits, size: int, terms: Asked) -> float:
-    """What a bound has to reach, rounded down; above 0, for score 0 is no hit."""
-    least = threshold(hits.scores, size, hits.k) / (terms.unit * terms.trust) * (1 - 2.0**-22)
-    return max(np.float32(min(least, 3.4e38)), LEAST)
 
 
 @inner
@@ -114,7 +52,7 @@ def _record(part: Part, superblock: int) -> int:
 def ask_superblock(part: Part, superblock: int, terms: Asked) -> None:
     """Ask for what the first look at a superblock's record reads."""
     record = _record(part, superblock)
-    for i in range(min(_FIRST, terms.count)):
+    for i in range(min(FIRST, terms.count)):
         prefetch(part.views.words, record + (terms.slots[i] >> 6))
     for word in range(part.groups, head_words(part.groups), 8):
         prefetch(part.views.words, record + word)
@@ -178,9 +116,9 @@ def _narrow_more(superblock: int, done: int, least: float, mask: int, part: Part
                  seen: Look) -> int:  # fmt: skip
     """Narrow documents by the terms from number `done` on; who is left."""
     while mask and done < terms.count:
-        stop = min(done + _MORE, terms.count)
-        more = _look_up(part, superblock, terms, done, stop, seen, 2 * _TURN)
-        mask = _narrow(part.views.words, seen, 2 * _TURN, more, least, mask)
+        stop = min(done + MORE, terms.count)
+        more = _look_up(part, superblock, terms, done, stop, seen, 2 * TURN)
+        mask = _narrow(part.views.words, seen, 2 * TURN, more, least, mask)
         done = stop
     return mask
 
@@ -191,38 +129,6 @@ def narrow_all(superblock: int, bound: float, least: float, mask: int, part: Par
     """The documents of a superblock that may reach `least`; their bounds are in the lanes."""
     _open(seen, bound, terms)
     return _narrow_more(superblock, 0, least, mask, part, terms, seen)
-
-
-@inner
-def _row_starts(part: Part, row: int) -> tuple[int, int]:
-    """The byte where rows of the row's window start, and where it says where each of them does."""
-    window = row >> (WINDOW_BITS + SUPERBLOCK_BITS)
-    at = (part.directory[window, ROW_STARTS] >> 2) + (row & _LOCAL_ROW)
-    return part.directory[window, ROWS], at
-
-
-@inner
-def ask_row(part: Part, row: int) -> None:
-    """Ask for the bytes of a row that is to be scored."""
-    first, at = _row_starts(part, row)
-    start = first + np.int64(part.views.wholes[at])
-    for line in range(start, start + _AHEAD, 64):
-        prefetch(part.views.data, line)
-
-
-@inner
-def score_row(row: int, part: Part, seen: Look, hits: Hits, size: int) -> int:
-    """Offer one document with its exact score; the heap's size after."""
-    first, at = _row_starts(part, row)
-    start, stop = np.int64(part.views.wholes[at]), np.int64(part.views.wholes[at + 1])
-    score = row_score(
-        part.views.halves, part.views.wholes, part.views.floats, first + start, stop - start,
-        part.wide, part.float_weights, seen.flags, seen.weights, seen.matches,
-    )  # fmt: skip
-    if score < threshold(hits.scores, size, hits.k):
-        return size
-    return offer(score, part.seqs[row], part.place + row, hits.scores, hits.seqs, hits.places,
-                 size, hits.k)  # fmt: skip
 
 
 @inner
@@ -296,8 +202,8 @@ def visit(ordered: _Array, bounds: _Array, allowed: _Array, part: Part, terms: A
             ask_superblock(part, np.int64(ordered[i + 2]), terms)
         here, ahead = ahead, -1
         if i + 1 < count and bounds[ordered[i + 1]] >= least:
-            turn = ((i + 1) & 1) * _TURN
-            stop = min(_FIRST, terms.count)
+            turn = ((i + 1) & 1) * TURN
+            stop = min(FIRST, terms.count)
             ahead = _look_up(part, np.int64(ordered[i + 1]), terms, 0, stop, seen, turn)
         size = _score(waiting, part, seen, terms, hits, size)
         waiting = 0
@@ -305,8 +211,8 @@ def visit(ordered: _Array, bounds: _Array, allowed: _Array, part: Part, terms: A
             continue
         superblock = np.int64(ordered[i])
         _open(seen, bounds[superblock], terms)
-        mask = _narrow(part.views.words, seen, (i & 1) * _TURN, here, least, allowed[superblock])
-        mask = _narrow_more(superblock, _FIRST, least, mask, part, terms, seen)
+        mask = _narrow(part.views.words, seen, (i & 1) * TURN, here, least, allowed[superblock])
+        mask = _narrow_more(superblock, FIRST, least, mask, part, terms, seen)
         waiting = _await(mask, superblock, part, seen)
         rows += waiting
     return _score(waiting, part, seen, terms, hits, size), visited
