@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import onnx
@@ -24,7 +25,7 @@ from spladed.bundle import (
     Target,
 )
 from spladed.encoder.tokenize import Tokenizer
-from spladed.errors import Unimplemented
+from spladed.errors import InvalidInput, Unimplemented
 from spladed.ort import Session
 from spladed_export.describe import lengths_of, manifest_of, model_of, plain_tokenizer, versions
 from spladed_export.draft import Draft, save_graph
@@ -76,6 +77,9 @@ def export(
     result, AlreadyExists for `out`. Whatever it raises, nothing is left behind.
     """
     _check_built(precision, target)
+    _check_word("pooling", pooling, (None, *get_args(Pooling)))
+    _check_word("activation", activation, (None, *get_args(Activation)))
+    _check_word("special_terms", special_terms, get_args(SpecialTerms))
     with Draft(Path(out), force=force) as draft:
         progress(f"reading {source}")
         checkpoint = read(source, revision, pooling=pooling, activation=activation)
@@ -144,6 +148,15 @@ def _opened(graph: onnx.ModelProto, tokenizer: Tokenizer, model: Model) -> Itera
         path = save_graph(graph, Path(folder))
         session = Session(path, dimension=model.vocabulary_size)
         yield Graph(session, tokenizer, model.max_length)
+
+
+def _check_word(field: str, found: str | None, allowed: tuple[str | None, ...]) -> None:
+    if found not in allowed:
+        raise InvalidInput(
+            f"{field} is {found!r}; expected one of {', '.join(map(repr, allowed))}",
+            reason="EXPORT_WORD",
+            field=field,
+        )
 
 
 def _check_built(precision: str, target: str) -> None:

@@ -33,17 +33,13 @@ from spladed_export.nodes import (
 )
 
 __all__ = [
-    "BLOCK",
-    "Head",
-    "MaskedLM",
-    "blocks",
-    "csr",
-    "finish",
-    "graft",
-    "pooled_hidden",
-    "split",
-    "sum_of_activations",
-]
+    "BLOCK", "Head", "Logits", "MaskedLM", "Product", "blocks", "csr", "finish", "graft",
+    "pooled", "pooled_hidden", "split",
+]  # fmt: skip
+
+# Both give the name of what they make; see `pooled`.
+Product = Callable[[int, slice], str]
+Logits = Callable[[str, str, slice], str]
 
 # Columns of the decoder at a time. Not a power of two: ReduceMax walks down a column, and
 # with rows of 2,048 floats every step lands in the same cache set (1.6 times the CPU time
@@ -109,25 +105,38 @@ def graft(lm: MaskedLM, head: Head) -> onnx.ModelProto:
     """The fused fp32 graph: token ids and mask in, CSR rows out."""
     nodes = Nodes("/head")
     hidden = pooled_hidden(nodes, lm.hidden)
-    if head.pooling == "sum":
 
-        def logits_of(number: int, start: int, stop: int) -> str:
-            columns = nodes.constant(f"decoder_{number}", lm.decoder[:, start:stop], np.float32)
-            return nodes.op("MatMul", hidden, columns)
+    def product(number: int, columns: slice) -> str:
+        weights = nodes.constant(f"decoder_{number}", lm.decoder[:, columns], np.float32)
+        return nodes.op("MatMul", hidden, weights)
 
-        weights = sum_of_activations(nodes, logits_of, lm.bias, head)
-    else:
-        logits = _maximum(nodes, hidden, lm)
-        biased = nodes.op("Add", logits, bias_constant(nodes, lm.bias, head))
-        weights = activate(nodes, biased, head.activation)
-    csr(nodes, weights)
+    csr(nodes, pooled(nodes, product, lambda products, _, __: products, lm.bias, head))
     return finish(lm.encoder, nodes)
 
 
-def blocks(vocabulary_size: int) -> list[tuple[int, int]]:
-    """Columns [start, stop) of each decoder block; the last may be partial."""
+def pooled(nodes: Nodes, product: Product, logits: Logits, bias: np.ndarray, head: Head) -> str:
+    """The weights [B, V], pooled over each text, of what the decoder multiplies.
+
+    product: makes the products of every token with a block of columns [B, S, block]
+    logits:  makes of products [..., columns] their logits without the bias, in the same order,
+             so that a maximum may be taken of products; its second argument ends names
+    """
+    if head.pooling == "sum":
+        return _sum_of_activations(nodes, product, logits, bias, head)
+    one = nodes.constant("axis_1", [1], np.int64)
+    parts = [
+        nodes.op("ReduceMax", product(number, columns), one, keepdims=0)
+        for number, columns in enumerate(blocks(len(bias)))
+    ]
+    whole = logits(nodes.op("Concat", *parts, axis=1), "", slice(0, len(bias)))
+    shift = nodes.constant("bias", _shut(bias, head), np.float32)
+    return _activate(nodes, nodes.op("Add", whole, shift), head.activation)
+
+
+def blocks(vocabulary_size: int) -> list[slice]:
+    """The columns of each decoder block; the last may be partial."""
     starts = range(0, vocabulary_size, BLOCK)
-    return [(start, min(start + BLOCK, vocabulary_size)) for start in starts]
+    return [slice(start, min(start + BLOCK, vocabulary_size)) for start in starts]
 
 
 def pooled_hidden(nodes: Nodes, hidden: str) -> str:
@@ -143,18 +152,14 @@ def pooled_hidden(nodes: Nodes, hidden: str) -> str:
     return nodes.op("Where", wide_keep, hidden, nodes.op("Unsqueeze", token, one))
 
 
-def bias_constant(nodes: Nodes, bias: np.ndarray, head: Head) -> str:
-    """The bias [V], with dropped columns held shut by it."""
-    return nodes.constant("bias", _shut(bias, head), np.float32)
-
-
 def _shut(bias: np.ndarray, head: Head) -> np.ndarray:
+    """The bias [V], with dropped columns held shut by it."""
     values = bias.copy()
     values[list(head.dropped)] = _FLOOR
     return values
 
 
-def activate(nodes: Nodes, logits: str, activation: Activation) -> str:
+def _activate(nodes: Nodes, logits: str, activation: Activation) -> str:
     """log(1 + relu(x)), or log(1 + log(1 + relu(x)))."""
     one = nodes.constant("one", 1.0, np.float32)
     weights = nodes.op("Relu", logits)
@@ -210,33 +215,20 @@ def _labelled(model: onnx.ModelProto, contrib: bool) -> onnx.ModelProto:
     return model
 
 
-def _maximum(nodes: Nodes, hidden: str, lm: MaskedLM) -> str:
-    one = nodes.constant("axis_1", [1], np.int64)
-    parts = []
-    for number, (start, stop) in enumerate(blocks(lm.decoder.shape[1])):
-        columns = nodes.constant(f"decoder_{number}", lm.decoder[:, start:stop], np.float32)
-        product = nodes.op("MatMul", hidden, columns)
-        parts.append(nodes.op("ReduceMax", product, one, keepdims=0))
-    return nodes.op("Concat", *parts, axis=1)
-
-
-def sum_of_activations(
-    nodes: Nodes, logits_of: Callable[[int, int, int], str], bias: np.ndarray, head: Head
+def _sum_of_activations(
+    nodes: Nodes, product: Product, logits: Logits, bias: np.ndarray, head: Head
 ) -> str:
-    """Pooling of the first SPLADE (https://arxiv.org/abs/2107.05720): activations, summed.
-
-    logits_of: of the block of this number, from one column to another, without their bias
-    """
+    """Pooling of the first SPLADE (https://arxiv.org/abs/2107.05720): activations, summed."""
     one, two = nodes.constant("axis_1", [1], np.int64), nodes.constant("axis_2", [2], np.int64)
     mask = nodes.op("Cast", "attention_mask", to=TensorProto.FLOAT)
     wide_mask = nodes.op("Unsqueeze", mask, two)
     shifts = _shut(bias, head)
     parts = []
-    for number, (start, stop) in enumerate(blocks(len(bias))):
-        shift = nodes.constant(f"bias_{number}", shifts[start:stop], np.float32)
-        logits = nodes.op("Add", logits_of(number, start, stop), shift)
-        weights = nodes.op("Mul", activate(nodes, logits, head.activation), wide_mask)
-        parts.append(nodes.op("ReduceSum", weights, one, keepdims=0))
+    for number, columns in enumerate(blocks(len(bias))):
+        shift = nodes.constant(f"bias_{number}", shifts[columns], np.float32)
+        block = logits(product(number, columns), f"_{number}", columns)
+        weights = _activate(nodes, nodes.op("Add", block, shift), head.activation)
+        parts.append(nodes.op("ReduceSum", nodes.op("Mul", weights, wide_mask), one, keepdims=0))
     return nodes.op("Concat", *parts, axis=1)
 
 

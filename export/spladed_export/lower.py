@@ -17,29 +17,16 @@ term. On the built-in model that alone lifts the overlap with fp32 from 0.968 to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
-from spladed_export.graft import (
-    Head,
-    MaskedLM,
-    activate,
-    bias_constant,
-    blocks,
-    csr,
-    finish,
-    pooled_hidden,
-    sum_of_activations,
-)
+from spladed_export.graft import Head, MaskedLM, csr, finish, pooled, pooled_hidden
 from spladed_export.nodes import Nodes, initializers
 
 __all__ = ["decoder_scale", "lower_int8"]
-
-# Number, first and last column of a block -> the name of its products [B, S, block].
-Product = Callable[[int, int, int], str]
 
 _ZERO_POINT = 128  # of uint8 activations: their range is symmetric around 0
 _SMALLEST = 1e-9  # scale of a token whose activations are all 0
@@ -60,45 +47,21 @@ def lower_int8(lm: MaskedLM, head: Head, scale: float) -> onnx.ModelProto:
     _quantise_encoder(encoder.graph, len(lm.bias))
     nodes = Nodes("/head")
     hidden = pooled_hidden(nodes, lm.hidden)
-    product, channels = _products(nodes, hidden, lm, scale)
-    if head.pooling == "sum":
-
-        def logits_of(number: int, start: int, stop: int) -> str:
-            steps = nodes.constant(f"channels_{number}", channels[start:stop], np.float32)
-            whole = nodes.op("Cast", product(number, start, stop), to=TensorProto.FLOAT)
-            return nodes.op("Mul", whole, steps)
-
-        weights = sum_of_activations(nodes, logits_of, lm.bias, head)
-    else:
-        logits = _scaled_maximum(nodes, product, channels)
-        biased = nodes.op("Add", logits, bias_constant(nodes, lm.bias, head))
-        weights = activate(nodes, biased, head.activation)
-    csr(nodes, weights)
-    return finish(encoder, nodes, contrib=True)
-
-
-def _products(nodes: Nodes, hidden: str, lm: MaskedLM, scale: float) -> tuple[Product, np.ndarray]:
-    """How to make the int32 products of a block of columns, and what one is worth, [V]."""
     zero_point = nodes.constant("zero_point", _ZERO_POINT, np.uint8)
     step = nodes.constant("scale", scale, np.float32)
     weights, channels = _for_products(lm.decoder)
     tokens = nodes.op("QuantizeLinear", hidden, step, zero_point)
 
-    def product(number: int, start: int, stop: int) -> str:
-        columns = nodes.constant(f"decoder_{number}", weights[:, start:stop], np.int8)
-        return nodes.op("MatMulInteger", tokens, columns, zero_point)
+    def product(number: int, columns: slice) -> str:
+        block = nodes.constant(f"decoder_{number}", weights[:, columns], np.int8)
+        return nodes.op("MatMulInteger", tokens, block, zero_point)
 
-    return product, channels * scale
+    def logits(products: str, ending: str, columns: slice) -> str:
+        worth = nodes.constant(f"channels{ending}", channels[columns] * scale, np.float32)
+        return nodes.op("Mul", nodes.op("Cast", products, to=TensorProto.FLOAT), worth)
 
-
-def _scaled_maximum(nodes: Nodes, product: Product, channels: np.ndarray) -> str:
-    one = nodes.constant("axis_1", [1], np.int64)
-    parts = [
-        nodes.op("ReduceMax", product(number, start, stop), one, keepdims=0)
-        for number, (start, stop) in enumerate(blocks(len(channels)))
-    ]
-    whole = nodes.op("Cast", nodes.op("Concat", *parts, axis=1), to=TensorProto.FLOAT)
-    return nodes.op("Mul", whole, nodes.constant("channels", channels, np.float32))
+    csr(nodes, pooled(nodes, product, logits, lm.bias, head))
+    return finish(encoder, nodes, contrib=True)
 
 
 def _quantise_encoder(graph: onnx.GraphProto, vocabulary_size: int) -> None:

@@ -25,12 +25,7 @@ from spladed_export.reference import Reference
 from spladed_export.source import read
 from spladed_export.texts import labelled_pages
 from spladed_export.tiny import FAMILIES, random_checkpoint
-from spladed_export.verify import (
-    FP32_TOLERANCE,
-    INVARIANCE,
-    WEIGHT_ERROR,
-    Graph,
-)
+from spladed_export.verify import FP32_TOLERANCE, INVARIANCE, WEIGHT_ERROR, Graph
 
 __all__ = ["CASES", "Line", "main", "measured", "page"]
 

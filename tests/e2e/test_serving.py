@@ -20,7 +20,9 @@ from spladed.client.client import Client
 from spladed.client.values import Document, SearchResult
 from spladed.pruning import Pruning
 from spladed.sparse import SparseBatch
+from spladed.v1 import encoder_pb2, index_pb2
 from tests.conftest import ServerProcess
+from tests.e2e.stubs import SECONDS, Stubs
 
 FOX = [
     Document("quick", "The quick brown fox jumps over the lazy dog."),
@@ -53,6 +55,27 @@ def test_light_terms_are_dropped_from_what_a_call_encodes(client: Client, how: P
         np.testing.assert_array_equal(rows.indptr, expected.indptr)
         np.testing.assert_array_equal(rows.indices, expected.indices)
         np.testing.assert_array_equal(rows.values, expected.values)
+
+
+def test_light_terms_are_dropped_from_documents_and_queries(
+    server: ServerProcess, client: Client
+) -> None:
+    how = Pruning(top_terms=6)
+    options = encoder_pb2.EncodeOptions(pruning=encoder_pb2.Pruning(top_terms=6))
+    client.create_collection("light")
+    with Stubs(server) as stubs:
+        documents = [index_pb2.Document(id=each.id, text=each.text) for each in FOX]
+        upsert = index_pb2.UpsertRequest(collection="light", documents=documents, options=options)
+        stubs.index.Upsert(upsert, timeout=SECONDS)
+        search = index_pb2.SearchRequest(collection="light", texts=[QUERY], options=options)
+        (hits,) = stubs.index.Search(search, timeout=SECONDS).results
+    stored = client.get("light", [each.id for each in FOX], vectors=True).vectors
+    assert stored is not None
+    assert np.diff(stored.indptr).tolist() == [6] * len(FOX)
+    query = how.apply(client.encode([QUERY], kind="query").vectors)
+    assert [hit.id for hit in hits.hits] == [
+        hit.id for hit in client.search("light", vectors=query).hits[0]
+    ]
 
 
 def test_golden_texts_come_back_as_the_exporter_wrote_them(client: Client) -> None:

@@ -187,6 +187,9 @@ def test_a_graph_cut_short_is_refused(onnx_source: Path, tmp_path: Path) -> None
     [
         ({"precision": "fp16"}, "EXPORT_PRECISION", "precision"),
         ({"target": "cuda"}, "EXPORT_TARGET", "target"),
+        ({"pooling": "mean"}, "EXPORT_WORD", "pooling"),
+        ({"activation": "relu"}, "EXPORT_WORD", "activation"),
+        ({"special_terms": "none"}, "EXPORT_WORD", "special_terms"),
         ({"query_max_length": 2}, "MAX_LENGTH", "query_max_length"),
         ({"document_max_length": 129}, "MAX_LENGTH", "document_max_length"),
     ],
@@ -197,6 +200,7 @@ def test_arguments_that_are_refused(
     with pytest.raises(SpladedError) as caught:
         export(bert, tmp_path / "out", **arguments)  # type: ignore[arg-type]
     assert (caught.value.reason, caught.value.field) == (reason, field)
+    assert str(arguments[field]) in caught.value.message
     assert list(tmp_path.iterdir()) == []
 
 

@@ -8,12 +8,15 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 
 from spladed.errors import AlreadyExists, Corrupt, Exhausted, SpladedError, Unavailable
-from spladed.index import folder, storage
+from spladed.index import files, folder, storage
+from spladed.index.segment import Segment
 
 
 class Stingy(storage.Calls):
@@ -241,6 +244,18 @@ def test_a_file_that_is_unloaded_is_in_no_memory_and_can_still_be_read(tmp_path:
     assert _resident_file_bytes() < resident - (60 << 20)
     path.unlink()
     assert data.tobytes() == bytes(range(256)) * (1 << 18)
+
+
+def test_memory_that_cannot_be_given_back_keeps_no_file_from_being_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "0.segment"
+    path.write_bytes(bytes(100))
+    data = storage.mapped(path)
+    monkeypatch.setattr(storage, "calls", Failing("advise", errno.EINVAL))
+    with pytest.raises(Unavailable, match="it does not work"):
+        storage.unload(path, data)
+    files.unload(tmp_path, [cast(Segment, SimpleNamespace(name=path.name, data=data))])
 
 
 def test_what_is_no_map_has_nothing_to_unload(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def sweep(folder: Path, named: Collection[str]) -> None:
 
 
 def unload(folder: Path, segments: Iterable[Segment]) -> None:
-    """Give back the memory of segment files that are about to be removed."""
+    """Give back the memory of segment files that are about to be removed, if it can be done."""
     for segment in segments:
         if segment.name:
             with suppress(SpladedError):

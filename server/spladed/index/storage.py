@@ -236,9 +236,9 @@ def unload(path: Path, data: npt.NDArray[np.uint8]) -> None:
     and holds every thread up. Who reads it after all, reads the disk."""
     mapped = getattr(data.base, "obj", None)
     if isinstance(mapped, mmap.mmap):
-        for start in range(0, len(mapped), _PIECE):
-            calls.advise(mapped, mmap.MADV_DONTNEED, start, min(_PIECE, len(mapped) - start))
         with _opened(path) as descriptor, _translated(path):
+            for start in range(0, len(mapped), _PIECE):
+                calls.advise(mapped, mmap.MADV_DONTNEED, start, min(_PIECE, len(mapped) - start))
             calls.uncache(descriptor)
 
 
