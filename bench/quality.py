@@ -23,8 +23,8 @@ import numpy as np
 import scipy.sparse
 from machine import machine, target
 
-from spladed.bundle import Kind
 from spladed.encoder.encoder import Encoder
+from spladed.manifest import Kind
 from spladed.sparse import SparseBatch
 from spladed_export.export import export
 
@@ -63,7 +63,7 @@ def matrix(encoder: Encoder, batch: list[str], kind: Kind) -> scipy.sparse.csr_m
         encoder.encode(batch[start : start + CHUNK], kind=kind)
         for start in range(0, len(batch), CHUNK)
     ]
-    rows = SparseBatch.concatenate(encoder.session.dimension, parts)
+    rows = SparseBatch.concatenate(encoder.dimension, parts)
     shape = (len(rows), rows.dimension)
     return scipy.sparse.csr_matrix((rows.values, rows.indices, rows.indptr), shape=shape)
 

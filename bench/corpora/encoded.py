@@ -13,7 +13,7 @@ from spladed import Encoder
 from spladed.jobs.dataset import Dataset
 
 if TYPE_CHECKING:
-    from spladed.bundle import Kind
+    from spladed.manifest import Kind
 
 CHUNK = 1_024  # texts of one call: they are sorted by length within it
 
@@ -29,7 +29,7 @@ def make(folder: Path, texts: Path, documents: int) -> None:
     about = {
         "flavour": "real",
         "documents": len(passages),
-        "dimension": encoder.session.dimension,
+        "dimension": encoder.dimension,
         "source": f"{dataset.name}, encoded by {encoder.bundle.manifest.bundle_id}",
         "encoding_cpu_seconds": seconds,
     }

@@ -1,34 +1,81 @@
-"""A checkpoint in the manifest's words: model, lengths, tokenizer, identity."""
+"""A checkpoint in the manifest's words: model, sides, tokenizer, identity."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from importlib import metadata
+from itertools import zip_longest
 
-from spladed.bundle import (
+from spladed.errors import InvalidInput, Mismatch
+from spladed.manifest import (
     Golden,
     Kind,
     Manifest,
     Model,
     Precision,
+    QuerySide,
+    Side,
     Source,
     SpecialTerms,
     Target,
     bundle_id,
     space_id,
 )
-from spladed.errors import InvalidInput
+from spladed.pruning import Pruning
 from spladed_export.onnx_export import load_tokenizer
 from spladed_export.source import Checkpoint
+from spladed_export.table import StaticTable
 
-__all__ = ["lengths_of", "manifest_of", "model_of", "plain_tokenizer", "versions"]
+__all__ = [
+    "Asked", "Described", "check_same_vocabulary", "described", "manifest_of", "model_of",
+    "plain_tokenizer", "sides_of", "versions",
+]  # fmt: skip
 
 _VERSIONED = ("spladed", "torch", "transformers", "optimum-onnx", "onnx", "onnxruntime")
 _SHORTEST = 3  # one token between two special ones
+_QUERY_SIDES: Mapping[type, QuerySide] = {
+    type(None): "same",
+    Checkpoint: "encoder",
+    StaticTable: "table",
+}
 
 
-def plain_tokenizer(checkpoint: Checkpoint) -> str:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What whoever exports asks for of one side; max_length 0 takes the source's own."""
+
+    max_length: int | None = None
+    pruning: Pruning = field(default_factory=Pruning)
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A checkpoint in the manifest's words. query_model: of a graph for queries."""
+
+    checkpoint: Checkpoint
+    model: Model
+    query_model: Model | None
+    sides: Mapping[Kind, Side]
+
+
+def described(
+    checkpoint: Checkpoint,
+    tokenizers: Mapping[Kind, str],
+    special_terms: SpecialTerms,
+    asked: Mapping[Kind, Asked],
+) -> Described:
+    """tokenizers: tokenizer.json of each kind. Raises as `sides_of`."""
+    query, query_model = checkpoint.query, None
+    if isinstance(query, Checkpoint):
+        query_model = model_of(query, tokenizers["query"], special_terms)
+    model = model_of(checkpoint, tokenizers["document"], special_terms)
+    model = replace(model, query_side=_QUERY_SIDES[type(query)])
+    return Described(checkpoint, model, query_model, sides_of(checkpoint, asked))
+
+
+def plain_tokenizer(checkpoint: Checkpoint | StaticTable) -> str:
     """tokenizer.json as the source's own tokenizer behaves, without padding and truncation.
 
     transformers lets tokenizer_config.json override tokenizer.json (lower case, accents),
@@ -53,30 +100,58 @@ def model_of(checkpoint: Checkpoint, tokenizer_json: str, special_terms: Special
     )
 
 
-def lengths_of(checkpoint: Checkpoint, query: int | None, document: int | None) -> dict[Kind, int]:
-    """Tokens of a query and of a document; None takes the source's own.
+def sides_of(checkpoint: Checkpoint, asked: Mapping[Kind, Asked]) -> dict[Kind, Side]:
+    """How texts of each kind are encoded.
 
-    Raises InvalidInput beyond what the checkpoint can take.
+    Raises InvalidInput for a length beyond what the checkpoint can take.
     """
-    for name, length in (("query_max_length", query), ("document_max_length", document)):
-        if length is not None and not _SHORTEST <= length <= checkpoint.positions:
-            raise InvalidInput(
-                f"{name} is {length}; {checkpoint.name} takes {_SHORTEST} to "
-                f"{checkpoint.positions} tokens, special tokens included",
-                reason="MAX_LENGTH",
-                field=name,
-            )
+    query = checkpoint.query or checkpoint
+    prompting = query if isinstance(query, Checkpoint) else checkpoint
     return {
-        "query": query or checkpoint.text_length,
-        "document": document or checkpoint.text_length,
+        "query": _side("query", query, prompting, asked["query"]),
+        "document": _side("document", checkpoint, checkpoint, asked["document"]),
     }
 
 
+def _side(
+    kind: Kind, encoding: Checkpoint | StaticTable, prompting: Checkpoint, asked: Asked
+) -> Side:
+    length = asked.max_length
+    if length is not None and not _SHORTEST <= length <= prompting.positions:
+        raise InvalidInput(
+            f"{kind}_max_length is {length}; {encoding.name} takes {_SHORTEST} to "
+            f"{prompting.positions} tokens, special tokens included",
+            reason="MAX_LENGTH",
+            field=f"{kind}_max_length",
+        )
+    most = asked.pruning.top_terms or prompting.max_active_dims
+    return Side(
+        length or encoding.text_length,
+        prompting.prompts[kind],
+        replace(asked.pruning, top_terms=most),
+    )
+
+
+def check_same_vocabulary(
+    documents: Checkpoint, theirs: list[str], queries: Checkpoint | StaticTable, own: list[str]
+) -> None:
+    """Raises Mismatch unless both sides call the same tokens by the same ids."""
+    if theirs == own and documents.vocabulary_size == queries.vocabulary_size:
+        return
+    both = zip_longest(theirs, own)
+    first = next((number for number, (one, other) in enumerate(both) if one != other), len(own))
+    raise Mismatch(
+        f"the vocabulary of the query side {queries.name} is another one, from id {first} on "
+        f"({queries.vocabulary_size} terms, {documents.name} has {documents.vocabulary_size}): "
+        "no query would find its documents",
+        reason="QUERY_VOCABULARY",
+        field="query_source",
+    )
+
+
 def manifest_of(
-    checkpoint: Checkpoint,
-    model: Model,
+    described: Described,
     *,
-    lengths: Mapping[Kind, int],
     precision: Precision,
     target: Target,
     vocabulary: list[str],
@@ -84,23 +159,30 @@ def manifest_of(
     golden: tuple[Golden, ...],
 ) -> Manifest:
     """The manifest, but for the verification report."""
-    weights = checkpoint.weights_sha256()
-    space = space_id(model, vocabulary, weights)
-    both = (lengths["query"], lengths["document"])
+    checkpoint, sides = described.checkpoint, described.sides
+    source = _source(checkpoint)
+    space = space_id(described.model, vocabulary, source.weights_sha256, sides["document"])
+    both = (sides["query"], sides["document"])
     return Manifest(
         name=checkpoint.name,
-        source=Source(checkpoint.name, checkpoint.commit, checkpoint.licence, weights),
-        model=model,
+        source=source,
+        model=described.model,
         precision=precision,
         target=target,
-        query_max_length=both[0],
-        document_max_length=both[1],
+        query=both[0],
+        document=both[1],
         files=dict(files),
         space_id=space,
         bundle_id=bundle_id(space, precision, target, both, files),
         verification={},
         golden=golden,
+        query_source=_source(checkpoint.query) if checkpoint.query else None,
+        query_model=described.query_model,
     )
+
+
+def _source(of: Checkpoint | StaticTable) -> Source:
+    return Source(of.name, of.commit, of.licence, of.weights_sha256())
 
 
 def versions() -> dict[str, str]:

@@ -15,10 +15,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+import numpy.typing as npt
 import onnx
 
-from spladed.bundle import GRAPH_FILE, MANIFEST_FILE, TOKENIZER_FILE, Manifest, file_sha256
+from spladed.bundle import MANIFEST_FILE, QUERY_TABLE_FILE, file_sha256
 from spladed.errors import AlreadyExists, NotFound
+from spladed.manifest import Manifest
 
 __all__ = ["Draft", "save_graph"]
 
@@ -52,14 +55,20 @@ class Draft:
     ) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def write_graph(self, model: onnx.ModelProto) -> Path:
-        """Writes model.onnx; returns its path."""
-        return save_graph(model, self.folder)
+    def write_graph(self, model: onnx.ModelProto, name: str) -> Path:
+        """Writes a graph under one of the bundle's names; returns its path."""
+        return save_graph(model, self.folder / name)
 
-    def write_tokenizer(self, text: str) -> Path:
-        """Writes tokenizer.json."""
-        path = self.folder / TOKENIZER_FILE
+    def write_tokenizer(self, text: str, name: str) -> Path:
+        """Writes a tokenizer under one of the bundle's names; returns its path."""
+        path = self.folder / name
         path.write_text(text, "utf-8")
+        return path
+
+    def write_table(self, weights: npt.NDArray[np.float32]) -> Path:
+        """Writes query_table.npy; returns its path."""
+        path = self.folder / QUERY_TABLE_FILE
+        np.save(path, weights)
         return path
 
     def write_manifest(self, manifest: Manifest) -> None:
@@ -84,11 +93,10 @@ class Draft:
         shutil.rmtree(replaced, ignore_errors=True)
 
 
-def save_graph(model: onnx.ModelProto, folder: Path) -> Path:
-    """Writes model.onnx (and model.onnx.data above 1 GB): same graph, same bytes."""
-    path = folder / GRAPH_FILE
+def save_graph(model: onnx.ModelProto, path: Path) -> Path:
+    """Writes a graph (and beside it NAME.data above 1 GB): same graph, same bytes."""
     if model.ByteSize() > _EXTERNAL_BYTES:
-        onnx.save(model, str(path), save_as_external_data=True, location=f"{GRAPH_FILE}.data")
+        onnx.save(model, str(path), save_as_external_data=True, location=f"{path.name}.data")
     else:
         path.write_bytes(model.SerializeToString(deterministic=True))
     return path

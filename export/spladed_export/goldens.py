@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from spladed.bundle import Kind
-from spladed_export.describe import lengths_of, model_of, plain_tokenizer
+from spladed.manifest import Kind
+from spladed_export.describe import Asked, described, plain_tokenizer
 from spladed_export.export import export
 from spladed_export.reference import Reference
 from spladed_export.source import read
@@ -52,10 +52,14 @@ def _builtin_texts() -> list[tuple[str, Kind]]:
 
 def _write(name: str, source: Path, texts: Sequence[tuple[str, Kind]]) -> None:
     checkpoint = read(source)
-    model = model_of(checkpoint, plain_tokenizer(checkpoint), "keep")
-    reference = Reference.of(checkpoint, model)
-    lengths = lengths_of(checkpoint, None, None)
-    rows = [reference.row(reference.token_ids(text, lengths[kind])) for text, kind in texts]
+    tokenizer, asked = plain_tokenizer(checkpoint), Asked()
+    about = described(
+        checkpoint, {"query": tokenizer, "document": tokenizer}, "keep",
+        {"query": asked, "document": asked},
+    )  # fmt: skip
+    reference, sides = Reference.of(checkpoint, about.model), about.sides
+    rows = [reference.row(reference.token_ids(text, sides[kind].max_length))
+            for text, kind in texts]  # fmt: skip
     indices = [np.flatnonzero(row).astype(np.int32) for row in rows]
     np.savez_compressed(
         _GOLDENS / name,

@@ -21,8 +21,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from spladed.bundle import Activation, Model, Pooling
 from spladed.errors import Mismatch
+from spladed.manifest import Activation, Model, Pooling
 from spladed_export.nodes import (
     IR_VERSION,
     Nodes,

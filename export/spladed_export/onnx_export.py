@@ -20,6 +20,7 @@ from onnx import TensorProto
 from spladed.errors import Corrupt, Mismatch
 from spladed_export.nodes import OPSET
 from spladed_export.source import Checkpoint
+from spladed_export.table import StaticTable
 
 __all__ = ["load_model", "load_tokenizer", "masked_lm", "quiet"]
 
@@ -78,7 +79,7 @@ def load_model(checkpoint: Checkpoint) -> Any:
     return model.eval()
 
 
-def load_tokenizer(checkpoint: Checkpoint) -> Any:
+def load_tokenizer(checkpoint: Checkpoint | StaticTable) -> Any:
     """The checkpoint's own tokenizer, as transformers builds it (the fast kind).
 
     Raises Mismatch where there is none, or none that fits the vocabulary.
@@ -98,7 +99,7 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
     return tokenizer
 
 
-def _check_vocabulary(checkpoint: Checkpoint, found: int) -> None:
+def _check_vocabulary(checkpoint: Checkpoint | StaticTable, found: int) -> None:
     """Embeddings are often padded to a multiple of 8 to 1,024; they never lack a row."""
     expected = checkpoint.vocabulary_size
     if not expected - 1_024 < found <= expected or 2 * found < expected:
@@ -107,7 +108,7 @@ def _check_vocabulary(checkpoint: Checkpoint, found: int) -> None:
         )
 
 
-def _no_tokenizer(checkpoint: Checkpoint, what: str) -> Mismatch:
+def _no_tokenizer(checkpoint: Checkpoint | StaticTable, what: str) -> Mismatch:
     return Mismatch(
         f"the tokenizer of {checkpoint.name} {what}; export needs the one that the model was "
         "trained with",

@@ -15,17 +15,18 @@ from pathlib import Path
 
 import numpy as np
 
-from spladed.bundle import Precision
 from spladed.encoder.tokenize import Tokenizer
+from spladed.manifest import Precision
 from spladed.ort import Session
 from spladed.sparse import SparseBatch
 from spladed_export.describe import versions
 from spladed_export.export import export
+from spladed_export.probe import Graph
 from spladed_export.reference import Reference
 from spladed_export.source import read
 from spladed_export.texts import labelled_pages
 from spladed_export.tiny import FAMILIES, random_checkpoint
-from spladed_export.verify import FP32_TOLERANCE, INVARIANCE, WEIGHT_ERROR, Graph
+from spladed_export.verify import FP32_TOLERANCE, INVARIANCE, WEIGHT_ERROR
 
 __all__ = ["CASES", "Line", "main", "measured", "page"]
 

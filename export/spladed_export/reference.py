@@ -6,7 +6,7 @@ time without padding, and the formula as the papers have it:
     w[v] = max (or sum) over tokens t of log(1 + relu(z[t, v]))      [log1p once more if asked]
 
 A source that is a graph already has no torch weights: then its logits come from
-onnxruntime on that graph, and the report says so.
+onnxruntime on that graph, and the report says so. A table's row is looked up, token by token.
 """
 
 from __future__ import annotations
@@ -17,50 +17,77 @@ from typing import Any
 
 import numpy as np
 
-from spladed.bundle import Model
+from spladed.manifest import Model
 from spladed_export.onnx_export import load_model, load_tokenizer
 from spladed_export.raw import RawGraph
 from spladed_export.source import Checkpoint
+from spladed_export.table import StaticTable
 
-__all__ = ["Reference"]
+__all__ = ["Reference", "pooled"]
 
-Logits = Callable[[list[int]], np.ndarray]  # token ids of one text -> float32 [S, V]
+Rows = Callable[[list[int]], np.ndarray]  # token ids of one text -> float32, dense
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Token ids and rows as the source itself has them."""
+    """Token ids and rows as one side of the source itself has them.
+
+    row: the dense row, float32 [V], of one text's token ids
+    """
 
     description: str
     tokenizer: Any
-    logits: Logits
-    model: Model
+    row: Rows
+    prompt: str = ""
+    special: bool = True
 
     @classmethod
-    def of(cls, checkpoint: Checkpoint, model: Model) -> Reference:
+    def of(cls, checkpoint: Checkpoint, model: Model, prompt: str = "") -> Reference:
         """The reference for a checkpoint: torch where it has weights, else its own graph."""
         tokenizer = load_tokenizer(checkpoint)
         if checkpoint.graph is None:
-            return cls("torch fp32, eager attention", tokenizer, _torch(checkpoint), model)
-        graph = RawGraph(checkpoint.graph)
-        return cls("logits of the source's graph, onnxruntime", tokenizer, _graph(graph), model)
+            about, logits = "torch fp32, eager attention", _torch(checkpoint)
+        else:
+            about, logits = "logits of the source's graph, onnxruntime", _graph(checkpoint)
+        return cls(about, tokenizer, lambda ids: pooled(logits(ids), model), prompt)
+
+    @classmethod
+    def of_table(cls, table: StaticTable, prompt: str = "") -> Reference:
+        """The reference for a table."""
+        tokenizer = load_tokenizer(table)
+        weights = table.weights(tokenizer.get_vocab())
+
+        def row(ids: list[int]) -> np.ndarray:
+            dense = np.zeros_like(weights)
+            for token in ids:
+                dense[token] = weights[token]
+            return dense
+
+        return cls("weights of the source's table", tokenizer, row, prompt, special=False)
 
     def token_ids(self, text: str, limit: int) -> list[int]:
-        """The ids of a text, special tokens included, cut to `limit`."""
-        return list(self.tokenizer(text, truncation=True, max_length=limit)["input_ids"])
-
-    def row(self, ids: list[int]) -> np.ndarray:
-        """The dense row, float32 [V], of one text's token ids."""
-        weights = np.log1p(np.maximum(self.logits(ids), 0))
-        if self.model.activation == "log1p_log1p_relu":
-            weights = np.log1p(weights)
-        row = weights.max(axis=0) if self.model.pooling == "max" else weights.sum(axis=0)
-        if self.model.special_terms == "drop":
-            row[list(self.model.special_token_ids)] = 0
-        return row
+        """The ids of a text with its prompt and special tokens, cut to `limit`."""
+        tokens = self.tokenizer(
+            self.prompt + text,
+            truncation=True,
+            max_length=limit,
+            add_special_tokens=self.special,
+        )
+        return list(tokens["input_ids"])
 
 
-def _torch(checkpoint: Checkpoint) -> Logits:
+def pooled(logits: np.ndarray, model: Model) -> np.ndarray:
+    """The formula: one row, float32 [V], of the logits of one text, float32 [S, V]."""
+    weights = np.log1p(np.maximum(logits, 0))
+    if model.activation == "log1p_log1p_relu":
+        weights = np.log1p(weights)
+    row = weights.max(axis=0) if model.pooling == "max" else weights.sum(axis=0)
+    if model.special_terms == "drop":
+        row[list(model.special_token_ids)] = 0
+    return row
+
+
+def _torch(checkpoint: Checkpoint) -> Rows:
     import torch
 
     model = load_model(checkpoint)
@@ -74,7 +101,10 @@ def _torch(checkpoint: Checkpoint) -> Logits:
     return logits
 
 
-def _graph(graph: RawGraph) -> Logits:
+def _graph(checkpoint: Checkpoint) -> Rows:
+    assert checkpoint.graph is not None
+    graph = RawGraph(checkpoint.graph)
+
     def logits(ids: list[int]) -> np.ndarray:
         tokens = np.array([ids], np.int64)
         return graph.run(tokens, np.ones_like(tokens))[0]

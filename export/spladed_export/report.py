@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from spladed.errors import Mismatch
-from spladed_export.reference import Reference
 
 __all__ = ["Check", "Report", "failed"]
 
@@ -32,9 +31,12 @@ class Check:
 
 @dataclass(slots=True)
 class Report:
-    """The checks made so far. The first that fails ends the export."""
+    """The checks made so far; the first that fails ends the export.
 
-    reference: Reference
+    reference: what rows are compared with, in words
+    """
+
+    reference: str
     versions: Mapping[str, str]
     progress: Callable[[str], None]
     checks: list[Check] = field(default_factory=list)
@@ -58,7 +60,7 @@ class Report:
             for check in self.checks
         }
         return {
-            "reference": self.reference.description,
+            "reference": self.reference,
             "versions": dict(self.versions),
             "checks": checks,
         }

@@ -2,25 +2,27 @@
 
 Four kinds of source: a hub id, a transformers folder, a sentence-transformers
 `SparseEncoder` folder, and a folder that optimum exported (a graph instead of weights).
+Queries may have a side of their own: the source's Router or idf.json tells, or whoever
+exports names another source for it.
 Weights are read from safetensors only: pickles run code, and so would remote code.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from spladed.bundle import Activation, Pooling
 from spladed.errors import Corrupt, InvalidInput, Mismatch, NotFound
+from spladed.manifest import Activation, Kind, Pooling
+from spladed_export.files import find_weights, read_json, sha256_of
 from spladed_export.hub import looks_like_hub_id, snapshot
-from spladed_export.pooling import SourcePooling, read_pooling
+from spladed_export.modules import Modules, Network, StaticEmbedding, read_modules
+from spladed_export.table import TABLE_FILE, StaticTable, read_static_embedding
 
-__all__ = ["ARCHITECTURES", "Checkpoint", "read"]
+__all__ = ["ARCHITECTURES", "Checkpoint", "read", "read_query_side"]
 
 # The masked-LMs whose export and graft are tested: each family has its own positions, type
 # ids and tying. Those that count positions from the padding token's id on have as many fewer.
@@ -47,6 +49,9 @@ class Checkpoint:
     graph:        model.onnx of a folder that optimum exported, else None
     positions:    tokens the checkpoint can take, special tokens included
     text_length:  tokens a text may have by the source's own settings
+    prompts:      put before every text of a kind; empty where there is none
+    max_active_dims: heaviest terms kept of every row, 0 for all
+    query:        a query side of its own, or None
     """
 
     folder: Path
@@ -62,15 +67,26 @@ class Checkpoint:
     positions: int
     text_length: int
     config: Mapping[str, Any] = field(repr=False)
+    prompts: Mapping[Kind, str]
+    max_active_dims: int
+    query: Checkpoint | StaticTable | None = None
 
     def weights_sha256(self) -> str:
         """One hash over the bytes of all weight files, in name order."""
-        digest = hashlib.sha256()
-        for path in self.weights:
-            with path.open("rb") as file:
-                while chunk := file.read(1 << 20):
-                    digest.update(chunk)
-        return digest.hexdigest()
+        return sha256_of(self.weights)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A folder that a source's name led to. licence: as its model card states it."""
+
+    root: Path
+    name: str
+    commit: str
+
+    @property
+    def licence(self) -> str:
+        return _licence(self.root / "README.md")
 
 
 def read(
@@ -88,12 +104,46 @@ def read(
     had, InvalidInput and Mismatch where it is not one that this version exports, and
     Corrupt for files that are cut short.
     """
+    found = _find(source, revision)
+    modules = read_modules(found.root, pooling, activation)
+    documents = _describe(found, modules.document, modules)
+    return replace(documents, query=_own_query_side(found, modules, documents))
+
+
+def read_query_side(
+    documents: Checkpoint,
+    source: str | Path,
+    revision: str | None = None,
+    *,
+    pooling: Pooling | None = None,
+    activation: Activation | None = None,
+) -> Checkpoint | StaticTable:
+    """The query side that `source` names: a checkpoint like any other, or a JSON file of
+    weights by token. Of a checkpoint with sides of its own it is the queries'.
+
+    Raises as `read`, and InvalidInput where the documents' source has a query side already.
+    """
+    if documents.query is not None:
+        raise InvalidInput(
+            f"{documents.name} has a query side of its own ({documents.query.name}); leave "
+            "query_source out",
+            reason="QUERY_SOURCE",
+            field="query_source",
+        )
+    path = Path(source)
+    if path.suffix == ".json" and path.is_file():
+        said = (path.name, "", "", documents.vocabulary_size, documents.text_length)
+        return StaticTable(documents.folder, *said, path)
+    other = read(source, revision, pooling=pooling, activation=activation)
+    return other if other.query is None else other.query
+
+
+def _find(source: str | Path, revision: str | None) -> _Found:
     if Path(source).is_dir():
-        asked = read_pooling(Path(source), pooling, activation)
-        return _describe(Path(source), Path(source).resolve().name, "", asked)
+        return _Found(Path(source), Path(source).resolve().name, "")
     if looks_like_hub_id(str(source)):
-        folder, commit = snapshot(str(source), revision)
-        return _describe(folder, str(source), commit, read_pooling(folder, pooling, activation))
+        root, commit = snapshot(str(source), revision)
+        return _Found(root, str(source), commit)
     raise NotFound(
         f"source {str(source)!r} is no folder here and no hub id (owner/name)",
         reason="SOURCE_NOT_FOUND",
@@ -101,47 +151,47 @@ def read(
     )
 
 
-def _describe(root: Path, name: str, commit: str, pooling: SourcePooling) -> Checkpoint:
-    folder = root / pooling.transformer
+def _describe(found: _Found, network: Network, modules: Modules) -> Checkpoint:
+    folder = network.folder
     config = read_json(folder / "config.json")
     _refuse_remote_code(config, folder)
     architecture = _architecture(config, folder)
-    weights, graph = _weights(folder)
+    weights, graph = find_weights(folder)
     positions = _positions(config, architecture, folder)
     return Checkpoint(
         folder=folder,
-        name=name,
-        commit=commit,
-        licence=_licence(root / "README.md"),
+        name=found.name,
+        commit=found.commit,
+        licence=found.licence,
         weights=weights,
         graph=graph,
         architecture=architecture,
         vocabulary_size=_size(config, "vocab_size", folder),
-        pooling=pooling.pooling,
-        activation=pooling.activation,
+        pooling=network.pooling,
+        activation=network.activation,
         positions=positions,
-        text_length=_text_length(root, folder, positions),
+        text_length=_text_length(found.root, folder, positions),
         config=config,
+        prompts=modules.prompts,
+        max_active_dims=modules.max_active_dims,
     )
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object; raises NotFound or Corrupt that names the file."""
-    if not path.is_file():
-        raise NotFound(
-            f"{path} is missing; a source is a transformers folder, a sentence-transformers "
-            "SparseEncoder folder, a folder exported by optimum, or a hub id",
-            reason="SOURCE_NOT_FOUND",
-            field="source",
-        )
-    try:
-        return dict(json.loads(path.read_text("utf-8")))
-    except ValueError as error:
-        raise Corrupt(
-            f"{path} is not a JSON object ({error}); download the model again",
-            reason="SOURCE_JSON",
-            field="source",
-        ) from error
+def _own_query_side(
+    found: _Found, modules: Modules, documents: Checkpoint
+) -> Checkpoint | StaticTable | None:
+    said = (found.name, found.commit, found.licence, documents.vocabulary_size)
+    if isinstance(modules.query, StaticEmbedding):
+        folder = modules.query.folder
+        length = _text_length(found.root, folder, documents.positions)
+        return read_static_embedding(folder, *said, length)
+    if modules.query is not None:
+        return _describe(found, modules.query, modules)
+    # OpenSearch's inference-free models: no list of modules says what the file is for.
+    table = found.root / TABLE_FILE
+    if table.is_file() and not (found.root / "modules.json").is_file():
+        return StaticTable(documents.folder, *said, documents.text_length, table)
+    return None
 
 
 def _refuse_remote_code(config: Mapping[str, Any], folder: Path) -> None:
@@ -192,48 +242,6 @@ def _size(config: Mapping[str, Any], key: str, folder: Path) -> int:
             field=key,
         )
     return found
-
-
-def _weights(folder: Path) -> tuple[tuple[Path, ...], Path | None]:
-    safetensors = tuple(sorted(folder.glob("*.safetensors")))
-    if safetensors:
-        for path in safetensors:
-            _check_safetensors(path)
-        return safetensors, None
-    if (folder / "model.onnx").is_file():
-        return tuple(sorted(folder.glob("model.onnx*"))), folder / "model.onnx"
-    pickles = sorted(path.name for path in folder.glob("*.bin"))
-    raise InvalidInput(
-        f"{folder} holds {'only pickled weights ' + str(pickles) if pickles else 'no weights'}; "
-        "expected model.safetensors or model.onnx"
-        + ("; pickles run code when they are read: convert them to safetensors" if pickles else ""),
-        reason="SOURCE_PICKLE" if pickles else "SOURCE_WEIGHTS",
-        field="source",
-    )
-
-
-def _check_safetensors(path: Path) -> None:
-    """Raises Corrupt unless the file is as long as its header says.
-
-    Layout: 8 bytes of header length, little-endian; the header, JSON; the tensors.
-    """
-    size = path.stat().st_size
-    try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(min(length, size)))
-        tensors = [value for key, value in header.items() if key != "__metadata__"]
-        expected = 8 + length + max(tensor["data_offsets"][1] for tensor in tensors)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _cut_short(path, f"its header cannot be read ({error})") from error
-    if size != expected:
-        raise _cut_short(path, f"it has {size} bytes and its header promises {expected}")
-
-
-def _cut_short(path: Path, what: str) -> Corrupt:
-    return Corrupt(
-        f"{path} is damaged: {what}; download it again", reason="SOURCE_WEIGHTS", field="source"
-    )
 
 
 def _text_length(root: Path, folder: Path, positions: int) -> int:

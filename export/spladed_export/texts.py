@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from spladed.bundle import Kind
+from spladed.manifest import Kind
 
 __all__ = [
     "LabelledPage",

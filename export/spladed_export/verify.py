@@ -10,23 +10,23 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
-from spladed.bundle import Golden, Kind, Precision
-from spladed.encoder.tokenize import Tokenizer
-from spladed.errors import SpladedError
-from spladed.ort import Session
+from spladed.manifest import Golden, Kind, Precision, Side
 from spladed.sparse import SparseBatch
 from spladed_export.labelled import mean_overlap, ndcg_at_10
+from spladed_export.probe import BATCH, Probe, Table
+from spladed_export.reference import Reference
 from spladed_export.report import Report, failed
 from spladed_export.texts import golden_texts, labelled_pages, probe_texts
 
 __all__ = [
-    "FP32_TOLERANCE", "INVARIANCE", "WEIGHT_ERROR", "Graph", "Lengths", "golden_rows",
-    "verify_fresh_process", "verify_graphs",
+    "FP32_TOLERANCE", "INVARIANCE", "WEIGHT_ERROR", "Pair", "Pairs", "golden_rows",
+    "verify_fresh_process", "verify_pairs",
 ]  # fmt: skip
 
 FP32_TOLERANCE = 1e-4  # sums in another order; 2e-6 is usual
@@ -37,90 +37,86 @@ WEIGHT_ERROR = 0.15  # of a lowered row, relative (L2); 0.06 is what int8 usuall
 FEWEST_TERMS = 20  # a passage; less, and the head is dead or the weights are not SPLADE's
 LARGEST_SHARE = 1 / 20  # of the vocabulary; more, and nothing was sparsified
 
-_BATCH = 8
 _TEXTS = 100  # of the labelled pages, for invariance
-
-Lengths = Mapping[Kind, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Graph:
-    """A fused graph under test, with the bundle's tokenizer; it takes `positions` tokens."""
+class Pair:
+    """One side under test.
 
-    session: Session
-    tokenizer: Tokenizer
-    positions: int
+    exact: the fp32 graft; final: what ships; both are the table where there is one
+    name:  goes before the names of its checks
+    """
 
-    def ids(self, texts: Sequence[str], limit: int) -> list[np.ndarray]:
-        """Token ids of each text, int64, cut to `limit`."""
-        return [text.ids for text in self.tokenizer.tokenize(texts, max_length=limit)]
+    exact: Probe
+    final: Probe
+    reference: Reference
+    name: str = ""
 
-    def rows(self, ids: Sequence[np.ndarray], *, batch: int = _BATCH, pad: int = 0) -> SparseBatch:
-        """Rows in the order given, `batch` texts at a time.
-
-        Each batch has `pad` more positions than its longest text, as far as there are any.
-        Raises Mismatch (VERIFY_RUN, VERIFY_CSR) for a batch that gives no proper rows.
-        """
-        parts = [
-            self._run(*self._padded(ids[start : start + batch], pad))
-            for start in range(0, len(ids), batch)
-        ]
-        return SparseBatch.concatenate(self.session.dimension, parts)
-
-    def _run(self, tokens: np.ndarray, mask: np.ndarray) -> SparseBatch:
-        """One batch, its offsets, order and weights checked: NaN and infinity are refused."""
-        try:
-            rows = self.session.run(tokens, mask)
-        except Exception as error:  # onnxruntime raises a dozen unrelated classes here
-            raise failed("run", f"the graph cannot run {tokens.shape} tokens ({error})") from error
-        try:
-            rows.checked("graph")
-        except SpladedError as error:
-            raise failed("csr", error.message) from error
-        if len(rows) != len(tokens):
-            raise failed("csr", f"{len(rows)} rows for {len(tokens)} texts")
-        return rows
-
-    def _padded(self, ids: Sequence[np.ndarray], pad: int) -> tuple[np.ndarray, np.ndarray]:
-        longest = max(len(each) for each in ids)
-        tokens = np.zeros((len(ids), min(longest + pad, self.positions)), np.int64)
-        mask = np.zeros_like(tokens)
-        for row, each in enumerate(ids):
-            tokens[row, : len(each)] = each
-            mask[row, : len(each)] = 1
-        return tokens, mask
+    def with_prompt(self, prompt: str, name: str) -> Pair:
+        """The same graphs for texts behind another prompt."""
+        return Pair(
+            self.exact.with_prompt(prompt),
+            self.final.with_prompt(prompt),
+            replace(self.reference, prompt=prompt),
+            name,
+        )
 
 
-def verify_graphs(
-    exact: Graph,
-    final: Graph,
-    precision: Precision,
-    lengths: Lengths,
-    report: Report,
-) -> None:
-    """All checks that need no written bundle. exact: the fp32 graft; final: what ships."""
-    _verify_tokens(final.tokenizer, lengths, report)
-    _verify_rows(exact, lengths, report)
-    documents = final.ids([page.passage for page in labelled_pages()], lengths["document"])
-    passages = final.rows(documents, batch=32)
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Both sides under test; one pair where queries are encoded as documents are."""
+
+    document: Pair
+    query: Pair
+    sides: Mapping[Kind, Side]
+
+    def of(self, kind: Kind) -> Pair:
+        """The side of a kind."""
+        return self.query if kind == "query" else self.document
+
+    def limit(self, kind: Kind) -> int:
+        """Tokens of a text of this kind."""
+        return self.sides[kind].max_length
+
+    def each(self) -> list[tuple[Pair, list[int]]]:
+        """Every pair once, with the lengths that its texts are cut to."""
+        both = sorted({self.limit("query"), self.limit("document")})
+        if self.query is self.document:
+            return [(self.document, both)]
+        return [(self.of(kind), [self.limit(kind)]) for kind in get_args(Kind)]
+
+
+def verify_pairs(pairs: Pairs, precision: Precision, report: Report) -> None:
+    """All checks that need no written bundle."""
+    for pair, limits in pairs.each():
+        _verify_tokens(pair, limits, report)
+        _verify_rows(pair, limits[-1], report)
+    passages = _rows(pairs.document.final, _passages(), pairs.limit("document"))
     _verify_evidence(passages, report)
     if precision != "fp32":
-        _verify_lowered(exact, final, lengths, passages, report)
-    _verify_invariance(final, lengths, report)
+        _verify_lowered(pairs, passages, report)
+    for pair, limits in pairs.each():
+        _verify_invariance(pair, limits[-1], report)
 
 
-def golden_rows(final: Graph, lengths: Lengths, report: Report) -> tuple[Golden, ...]:
-    """The golden texts with their rows, each alone in its batch.
+def golden_rows(pairs: Pairs, report: Report) -> tuple[Golden, ...]:
+    """The golden texts with their rows as the encoder gives them, each alone in its batch.
 
     The check counts the texts that have terms: a golden row without any would prove nothing.
+    Of a table half of the queries may have none, in writings that it does not know.
     """
     golden = []
     for text, kind in golden_texts():
-        row = final.rows(final.ids([text], lengths[kind])).row(0)
+        final = pairs.of(kind).final
+        found = final.rows(final.ids([text], pairs.limit(kind)))
+        row = pairs.sides[kind].pruning.apply(found).row(0)
         weights = tuple(round(float(value), 6) for value in row[1])
         golden.append(Golden(text, kind, tuple(row[0].tolist()), weights))
     filled = sum(1 for each in golden if each.indices)
-    report.at_least("golden", filled, len(golden_texts()), "golden texts whose row has terms")
+    spared = sum(kind == "query" for _, kind in golden_texts()) // 2
+    needed = len(golden) - (spared if isinstance(pairs.query.final, Table) else 0)
+    report.at_least("golden", filled, needed, "golden texts whose row has terms")
     return tuple(golden)
 
 
@@ -140,28 +136,29 @@ def verify_fresh_process(folder: Path, report: Report) -> None:
     report.at_most("fresh_process", moved, INVARIANCE, about)
 
 
-def _verify_tokens(tokenizer: Tokenizer, lengths: Lengths, report: Report) -> None:
+def _verify_tokens(pair: Pair, limits: Sequence[int], report: Report) -> None:
     texts = probe_texts() + [text for text, _ in golden_texts()]
     differing = sum(
-        found.ids.tolist() != report.reference.token_ids(text, limit)
-        for limit in sorted(set(lengths.values()))
-        for text, found in zip(texts, tokenizer.tokenize(texts, max_length=limit), strict=True)
+        found.tolist() != pair.reference.token_ids(text, limit)
+        for limit in limits
+        for text, found in zip(texts, pair.final.ids(texts, limit), strict=True)
     )
-    report.at_most("tokens", differing, 0, "texts whose token ids are not the source's")
+    about = "texts whose token ids are not the source's"
+    report.at_most(f"{pair.name}tokens", differing, 0, about)
 
 
-def _verify_rows(exact: Graph, lengths: Lengths, report: Report) -> None:
+def _verify_rows(pair: Pair, limit: int, report: Report) -> None:
     """The fp32 graft against the reference: texts alone, then in ragged, padded batches."""
-    ids = exact.ids(probe_texts(), max(lengths.values()))
-    expected = [report.reference.row(each.tolist()) for each in ids]
-    for name, batch, pad in (("alone", 1, 0), ("padded", _BATCH, 7)):
-        rows = exact.rows(ids, batch=batch, pad=pad)
+    ids = pair.exact.ids(probe_texts(), limit)
+    expected = [pair.reference.row(each.tolist()) for each in ids]
+    for name, batch, pad in (("alone", 1, 0), ("padded", BATCH, 7)):
+        rows = pair.exact.rows(ids, batch=batch, pad=pad)
         worst = max(
             float(np.abs(_dense(row, rows.dimension) - truth).max())
             for row, truth in zip(rows.rows(), expected, strict=True)
         )
         about = f"largest difference of a weight between the fp32 graft and the source, {name}"
-        report.at_most(f"fp32_{name}", worst, FP32_TOLERANCE, about)
+        report.at_most(f"{pair.name}fp32_{name}", worst, FP32_TOLERANCE, about)
 
 
 def _verify_evidence(passages: SparseBatch, report: Report) -> None:
@@ -172,22 +169,16 @@ def _verify_evidence(passages: SparseBatch, report: Report) -> None:
     report.at_most("terms_at_most", mean, most, "mean terms of a labelled passage")
 
 
-def _verify_lowered(
-    exact: Graph, final: Graph, lengths: Lengths, passages: SparseBatch, report: Report
-) -> None:
-    pages = labelled_pages()
-    documents = exact.ids([page.passage for page in pages], lengths["document"])
-    queries = exact.ids([page.query for page in pages], lengths["query"])
-    truth, asked = exact.rows(documents, batch=32), exact.rows(queries, batch=32)
-    report.at_least(
-        "overlap", mean_overlap(truth, passages, 64), OVERLAP,
-        "mean share of the fp32 graft's 64 heaviest terms of a passage that are kept",
-    )  # fmt: skip
-    report.at_most(
-        "weights", _relative_error(truth, passages), WEIGHT_ERROR,
-        "distance of a passage's row from the fp32 graft's, relative, mean",
-    )  # fmt: skip
-    lowered = final.rows(queries, batch=32)
+def _verify_lowered(pairs: Pairs, passages: SparseBatch, report: Report) -> None:
+    """Each side's rows beside those of its fp32 graft, and the ranking that both make."""
+    truth = _rows(pairs.document.exact, _passages(), pairs.limit("document"))
+    asked, lowered = (
+        _rows(probe, _questions(), pairs.limit("query"))
+        for probe in (pairs.query.exact, pairs.query.final)
+    )
+    _verify_close(pairs.document.name, truth, passages, "a passage", report)
+    if pairs.query is not pairs.document:
+        _verify_close(pairs.query.name, asked, lowered, "a question", report)
     before, after = ndcg_at_10(asked, truth), ndcg_at_10(lowered, passages)
     report.at_most(
         "ndcg", before - after, NDCG_TOLERANCE,
@@ -195,11 +186,24 @@ def _verify_lowered(
     )  # fmt: skip
 
 
-def _verify_invariance(final: Graph, lengths: Lengths, report: Report) -> None:
+def _verify_close(
+    name: str, truth: SparseBatch, rows: SparseBatch, what: str, report: Report
+) -> None:
+    report.at_least(
+        f"{name}overlap", mean_overlap(truth, rows, 64), OVERLAP,
+        f"mean share of the fp32 graft's 64 heaviest terms of {what} that are kept",
+    )  # fmt: skip
+    report.at_most(
+        f"{name}weights", _relative_error(truth, rows), WEIGHT_ERROR,
+        f"distance of {what}'s row from the fp32 graft's, relative, mean",
+    )  # fmt: skip
+
+
+def _verify_invariance(pair: Pair, limit: int, report: Report) -> None:
     """A text's row must not depend on what else is in its batch."""
-    pages = labelled_pages()[:_TEXTS]
+    final, pages = pair.final, labelled_pages()[:_TEXTS]
     texts = [page.query for page in pages] + [page.passage for page in pages]
-    ids = final.ids([*probe_texts(), *texts], lengths["document"])
+    ids = final.ids([*probe_texts(), *texts], limit)
     alone = final.rows(ids, batch=1)
     order = np.random.default_rng(0).permutation(len(ids))
     shuffled = final.rows([ids[number] for number in order], batch=32).take(np.argsort(order))
@@ -210,7 +214,19 @@ def _verify_invariance(final: Graph, lengths: Lengths, report: Report) -> None:
         ("duplicates", twice, alone.take(np.repeat(np.arange(64), 2)), "twice in its batch"),
     ):
         about = f"largest change of a weight {about}"
-        report.at_most(f"invariance_{name}", _worst(rows, truth), INVARIANCE, about)
+        report.at_most(f"{pair.name}invariance_{name}", _worst(rows, truth), INVARIANCE, about)
+
+
+def _passages() -> list[str]:
+    return [page.passage for page in labelled_pages()]
+
+
+def _questions() -> list[str]:
+    return [page.query for page in labelled_pages()]
+
+
+def _rows(probe: Probe, texts: Sequence[str], limit: int) -> SparseBatch:
+    return probe.rows(probe.ids(texts, limit), batch=32)
 
 
 def _worst(left: SparseBatch, right: SparseBatch) -> float:

@@ -120,7 +120,7 @@ def _load_encoder(config: Config) -> Encoder:
 def _start_engine(encoder: Encoder, settings: EncoderConfig) -> Engine:
     loop = asyncio.get_running_loop()
     return Engine(
-        encoder.session.run,
+        encoder.run,
         encoder.policy,
         notify=loop.call_soon_threadsafe,
         max_waiting_tokens=settings.max_waiting_tokens,

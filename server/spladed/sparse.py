@@ -107,6 +107,22 @@ class SparseBatch:
         gather = np.arange(indptr[-1]) + np.repeat(self.indptr[numbers] - indptr[:-1], lengths)
         return SparseBatch(self.dimension, indptr, self.indices[gather], self.values[gather])
 
+    def merged(self, counts: Sequence[int]) -> SparseBatch:
+        """One row of every `counts[i]` rows that follow each other: each term's heaviest weight.
+
+        counts: at least 1 each, as many rows together as this batch has
+        """
+        if len(counts) == len(self):
+            return self
+        group = np.repeat(np.repeat(np.arange(len(counts)), counts), np.diff(self.indptr))
+        keys = group * self.dimension + self.indices
+        order = np.argsort(keys, kind="stable")
+        found, starts = np.unique(keys[order], return_index=True)
+        values = np.maximum.reduceat(self.values[order], starts) if len(starts) else self.values
+        number, terms = np.divmod(found, self.dimension)
+        indptr = np.searchsorted(number, np.arange(len(counts) + 1))
+        return SparseBatch(self.dimension, indptr, terms.astype(np.int32), values)
+
     def checked(self, field: str) -> SparseBatch:
         """Itself, if every invariant of the class holds.
 

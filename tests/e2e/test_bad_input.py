@@ -77,11 +77,11 @@ CASES = {
         "TEXT_TOO_LONG",
         "texts[1]",
     ),
-    "a long text in windows": Case(
-        lambda c: c.encode(["x"], long_text="chunk_max"),
-        errors.Unimplemented,
-        "NOT_BUILT",
-        "options.long_text",
+    "windows that share all they hold": Case(
+        lambda c: c.encode(["x"], long_text="chunk_max", max_length=10, chunk_overlap=8),
+        errors.InvalidInput,
+        "CHUNK_OVERLAP",
+        "chunk_overlap",
     ),
     "a maximum beyond the model": Case(
         lambda c: c.encode(["x"], max_length=513), errors.InvalidInput, "MAX_LENGTH", "max_length"

@@ -117,6 +117,39 @@ def test_counts_and_truncation_are_told(client: Client) -> None:
     assert list(client.encode(["dog " * 50], max_length=10).token_counts) == [10]
 
 
+def test_a_long_text_in_windows_has_the_terms_of_them_all(client: Client) -> None:
+    halves = ["the fox jumps over a river", "mortgage rates of a spring bank"]
+    long = " ".join(halves)
+    options = {"kind": "document", "max_length": 8, "chunk_overlap": 0}
+    parts = client.encode(halves, kind="document").vectors
+    whole = client.encode([long, halves[0]], long_text="chunk_max", **options)
+    merged, alone = whole.vectors.row(0), whole.vectors.row(1)
+    expected = parts.merged([2])
+    assert merged[0].tolist() == expected.indices.tolist()
+    np.testing.assert_allclose(merged[1], expected.values, atol=1e-5)
+    assert alone[0].tolist() == parts.row(0)[0].tolist()
+    (tokens, other) = client.tokenize([long, halves[0]], long_text="chunk_max", **options)
+    assert [tokens.tokens.count("[CLS]"), other.tokens.count("[CLS]")] == [2, 1]
+    assert list(whole.token_counts) == [len(tokens.tokens), len(other.tokens)] == [16, 8]
+    assert list(whole.truncated) == [False, False]
+    assert list(client.encode([long], **options).truncated) == [True]
+
+
+def test_documents_and_queries_are_encoded_as_asked(client: Client) -> None:
+    long = Document("long", "the fox jumps over a river and mortgage rates of a bank in spring")
+    client.create_collection("windows")
+    few = Pruning(top_terms=4)
+    client.upsert("windows", [long], max_length=8)
+    assert client.search("windows", texts=["bank mortgage"], pruning=few).hits == [[]]
+    client.upsert("windows", [long], long_text="chunk_max", max_length=8)
+    client.upsert_many("windows", [Document("cut", long.text)], max_length=8)
+    (hits,) = client.search("windows", texts=["bank mortgage"], pruning=few).hits
+    assert [hit.id for hit in hits] == ["long"]
+    (why,) = client.explain("windows", "bank mortgage", ["long"], pruning=few)
+    assert why.score == hits[0].score
+    assert len(why.terms) <= 4
+
+
 def test_tokens_and_vocabulary_agree(client: Client) -> None:
     (tokenized,) = client.tokenize(["Agility, of course"])
     vocabulary = client.vocabulary()

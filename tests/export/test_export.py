@@ -14,12 +14,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from spladed.bundle import Activation, Bundle, Model, Pooling, Precision
+from spladed.bundle import Bundle
 from spladed.encoder.encoder import Encoder
 from spladed.errors import SpladedError
+from spladed.manifest import Activation, Model, Pooling, Precision
 from spladed_export import export as exporting
 from spladed_export.export import export
-from spladed_export.reference import Reference
+from spladed_export.reference import pooled
 from spladed_export.tiny import FAMILIES
 
 
@@ -48,7 +49,7 @@ def test_a_bundle_of_each_family(
     ]  # fmt: skip
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert (manifest.precision, manifest.target, manifest.name) == (precision, "cpu", source.name)
-    assert (manifest.query_max_length, manifest.document_max_length) == (length, length)
+    assert (manifest.query.max_length, manifest.document.max_length) == (length, length)
     assert len(manifest.golden) == 32
     assert {golden.kind for golden in manifest.golden} == {"query", "document"}
     assert manifest.verification["reference"] == "torch fp32, eager attention"
@@ -90,7 +91,7 @@ def test_precision_changes_the_bundle_and_not_the_space(bert: Path, tmp_path: Pa
 
 def test_lengths_can_be_set_and_belong_to_the_bundle(bert: Path, tmp_path: Path) -> None:
     bundle = export(bert, tmp_path / "out", query_max_length=16, document_max_length=64)
-    assert (bundle.max_length("query"), bundle.max_length("document")) == (16, 64)
+    assert (bundle.manifest.query.max_length, bundle.manifest.document.max_length) == (16, 64)
 
 
 def test_a_folder_exported_by_optimum_gives_the_rows_of_its_checkpoint(
@@ -273,5 +274,5 @@ def test_the_reference_is_the_formula() -> None:
     """On logits written out by hand: max over tokens of log(1 + relu(z)), terms dropped."""
     model = Model("x", 4, 8, special_terms="drop", special_token_ids=(3,))
     logits = np.array([[1.0, -1.0, 0.0, 9.0], [3.0, -2.0, 0.5, 9.0]], np.float32)
-    row = Reference("", None, lambda _: logits, model).row([0, 1])
+    row = pooled(logits, model)
     np.testing.assert_allclose(row, [np.log(4), 0, np.log(1.5), 0], rtol=1e-6)

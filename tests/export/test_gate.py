@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,10 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from spladed.bundle import Manifest
 from spladed.errors import Mismatch
+from spladed.manifest import Manifest, Side
+from spladed_export import build as building
 from spladed_export import describe
-from spladed_export import export as exporting
 from spladed_export.draft import Draft
 from spladed_export.export import export
 from spladed_export.nodes import prune
@@ -130,7 +131,7 @@ def refused(
     monkeypatch: pytest.MonkeyPatch, step: str, mutation: Mutation, source: Path, out: Path
 ) -> str:
     """Exports with one step's graph damaged; the reason of the refusal comes back."""
-    original = getattr(exporting, step)
+    original = getattr(building, step)
 
     def damaged(*arguments: object) -> onnx.ModelProto:
         model = original(*arguments)
@@ -139,7 +140,7 @@ def refused(
         assert model.SerializeToString() != before, "the mutation changed nothing"
         return model
 
-    monkeypatch.setattr(exporting, step, damaged)
+    monkeypatch.setattr(building, step, damaged)
     precision = "fp32" if step == "graft" else "int8"
     with pytest.raises(Mismatch) as caught:
         export(source, out, precision=precision)
@@ -204,9 +205,7 @@ def test_a_manifest_with_another_length_is_refused_by_the_fresh_process(
     write = Draft.write_manifest
 
     def shortened(self: Draft, manifest: Manifest) -> None:
-        write(self, Manifest.from_json(manifest.to_json().replace(
-            '"document_max_length": 128', '"document_max_length": 64'
-        ), "test"))  # fmt: skip
+        write(self, replace(manifest, document=Side(64)))
 
     monkeypatch.setattr(Draft, "write_manifest", shortened)
     with pytest.raises(Mismatch) as caught:
@@ -223,7 +222,7 @@ def test_a_tokenizer_that_cuts_accents_otherwise_is_refused(
     def cased(checkpoint: describe.Checkpoint) -> str:
         return plain(checkpoint).replace('"lowercase":true', '"lowercase":false')
 
-    monkeypatch.setattr(exporting, "plain_tokenizer", cased)
+    monkeypatch.setattr(building, "plain_tokenizer", cased)
     with pytest.raises(Mismatch) as caught:
         export(bert, tmp_path / "out")
     assert caught.value.reason == "VERIFY_TOKENS"

@@ -9,8 +9,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from spladed.bundle import Activation, Bundle, Pooling
+from spladed.bundle import Bundle
 from spladed.errors import Mismatch
+from spladed.manifest import Activation, Pooling
 from spladed.ort import Session
 from spladed_export.draft import save_graph
 from spladed_export.graft import BLOCK, Head, blocks, graft, split
@@ -71,7 +72,7 @@ def formula(model: onnx.ModelProto, ids: np.ndarray, mask: np.ndarray, head: Hea
 
 
 def run(model: onnx.ModelProto, folder: Path, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    rows = Session(save_graph(model, folder), dimension=0).run(ids, mask)
+    rows = Session(save_graph(model, folder / "model.onnx"), dimension=0).run(ids, mask)
     widest = int(rows.indices.max(initial=0)) + 1
     dense = np.zeros((len(rows), widest), np.float32)
     for number, (indices, values) in enumerate(rows.rows()):

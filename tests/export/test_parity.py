@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spladed.bundle import Precision
+from spladed.manifest import Precision
 from spladed_export.parity import CASES, Line, measured, page
 from spladed_export.tiny import FAMILIES
 

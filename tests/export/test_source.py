@@ -158,14 +158,12 @@ def with_wrong_shapes(folder: Path) -> None:
     edit_json(folder / "config.json", intermediate_size=64)
 
 
-def with_prompts(folder: Path) -> None:
+def with_a_normal(folder: Path) -> None:
     as_sparse_encoder(folder)
-    (folder / "config_sentence_transformers.json").write_text('{"prompts": {"query": "query: "}}')
-
-
-def with_router(folder: Path) -> None:
-    as_sparse_encoder(folder)
-    (folder / "modules.json").write_text('[{"type": "x.Router", "path": ""}]')
+    modules = json.loads((folder / "modules.json").read_text())
+    (folder / "modules.json").write_text(
+        json.dumps([*modules, {"type": "x.Normalize", "path": "2"}])
+    )
 
 
 REFUSED: list[tuple[Edit, str, str, str]] = [
@@ -204,8 +202,7 @@ REFUSED: list[tuple[Edit, str, str, str]] = [
         lambda f: as_sparse_encoder(f, activation_function="gelu"),
         "InvalidInput", "SOURCE_POOLING", "gelu",
     ),
-    (with_prompts, "Unimplemented", "SOURCE_PROMPTS", "query: "),
-    (with_router, "Unimplemented", "SOURCE_MODULES", "Router"),
+    (with_a_normal, "Unimplemented", "SOURCE_MODULES", "Normalize"),
 ]  # fmt: skip
 
 

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 import spladed
-from spladed.bundle import Bundle, Manifest, bundle_id, space_id
+from spladed.bundle import Bundle
 from spladed.errors import Corrupt, Mismatch, NotFound, SpladedError
+from spladed.manifest import Manifest, Side, bundle_id, space_id
+from spladed.pruning import Pruning
 
 BUILTIN = Path(spladed.__file__).with_name("builtin")
 
@@ -38,12 +40,27 @@ def test_a_manifest_is_read_as_it_was_written() -> None:
 
 
 EDITS: dict[str, tuple[Callable[[dict[str, Any]], object], type[SpladedError], str]] = {
-    "a newer version": (lambda raw: raw.update(format_version=2), Mismatch, "BUNDLE_VERSION"),
+    "a newer version": (lambda raw: raw.update(format_version=3), Mismatch, "BUNDLE_VERSION"),
     "no version": (lambda raw: raw.pop("format_version"), Mismatch, "BUNDLE_VERSION"),
     "an unknown key": (lambda raw: raw.update(colour="red"), Corrupt, "BUNDLE_MANIFEST"),
     "a key missing": (lambda raw: raw.pop("model"), Corrupt, "BUNDLE_MANIFEST"),
     "an unknown pooling": (
         lambda raw: raw["model"].update(pooling="mean"),
+        Corrupt,
+        "BUNDLE_MANIFEST",
+    ),
+    "a query side without its model": (
+        lambda raw: raw["model"].update(query_side="encoder"),
+        Corrupt,
+        "BUNDLE_MANIFEST",
+    ),
+    "a query side without its table": (
+        lambda raw: raw["model"].update(query_side="table"),
+        Corrupt,
+        "BUNDLE_MANIFEST",
+    ),
+    "pruning out of range": (
+        lambda raw: raw["query"]["pruning"].update(max_ratio=2),
         Corrupt,
         "BUNDLE_MANIFEST",
     ),
@@ -79,30 +96,37 @@ def test_missing_files_are_named(folder: Path) -> None:
 
 
 def test_the_space_is_everything_that_makes_vectors_comparable() -> None:
-    model = Bundle.open("builtin").manifest.model
-    same = space_id(model, ["a", "b"], "w")
+    model, side = Bundle.open("builtin").manifest.model, Side(256)
+    same = space_id(model, ["a", "b"], "w", side)
     others = [
-        space_id(replace(model, pooling="sum"), ["a", "b"], "w"),
-        space_id(replace(model, activation="log1p_log1p_relu"), ["a", "b"], "w"),
-        space_id(replace(model, special_terms="drop"), ["a", "b"], "w"),
-        space_id(replace(model, query_side="table"), ["a", "b"], "w"),
-        space_id(model, ["b", "a"], "w"),
-        space_id(model, ["ab"], "w"),
-        space_id(model, ["a", "b"], "v"),
+        space_id(replace(model, pooling="sum"), ["a", "b"], "w", side),
+        space_id(replace(model, activation="log1p_log1p_relu"), ["a", "b"], "w", side),
+        space_id(replace(model, special_terms="drop"), ["a", "b"], "w", side),
+        space_id(replace(model, query_side="table"), ["a", "b"], "w", side),
+        space_id(model, ["b", "a"], "w", side),
+        space_id(model, ["ab"], "w", side),
+        space_id(model, ["a", "b"], "v", side),
+        space_id(model, ["a", "b"], "w", Side(256, "passage: ")),
     ]
     assert len({same, *others}) == len(others) + 1
-    assert space_id(replace(model, max_length=7), ["a", "b"], "w") == same
+    assert space_id(replace(model, max_length=7), ["a", "b"], "w", side) == same
+    assert space_id(model, ["a", "b"], "w", Side(7, pruning=Pruning(top_terms=9))) == same
 
 
 def test_the_bundle_is_the_computation_too() -> None:
-    files = {"model.onnx": "1", "tokenizer.json": "2"}
-    same = bundle_id("s", "int8", "cpu", (256, 256), files)
-    assert same == bundle_id("s", "int8", "cpu", (256, 256), dict(reversed(files.items())))
+    files, side = {"model.onnx": "1", "tokenizer.json": "2"}, Side(256)
+    same = bundle_id("s", "int8", "cpu", (side, side), files)
+    turned = dict(reversed(files.items()))
+    assert same == bundle_id("s", "int8", "cpu", (side, side), turned)
     others = [
-        bundle_id("s", "fp32", "cpu", (256, 256), files),
-        bundle_id("s", "int8", "cuda", (256, 256), files),
-        bundle_id("s", "int8", "cpu", (32, 256), files),
-        bundle_id("s", "int8", "cpu", (256, 256), files | {"model.onnx": "3"}),
-        bundle_id("t", "int8", "cpu", (256, 256), files),
+        bundle_id("s", "fp32", "cpu", (side, side), files),
+        bundle_id("s", "int8", "cuda", (side, side), files),
+        bundle_id("s", "int8", "cpu", (Side(32), side), files),
+        bundle_id("s", "int8", "cpu", (side, Side(256, "x")), files),
+        bundle_id("s", "int8", "cpu", (Side(256, "x"), side), files),
+        bundle_id("s", "int8", "cpu", (Side(256, pruning=Pruning(top_terms=8)), side), files),
+        bundle_id("s", "int8", "cpu", (side, Side(256, pruning=Pruning(top_terms=8))), files),
+        bundle_id("s", "int8", "cpu", (side, side), files | {"model.onnx": "3"}),
+        bundle_id("t", "int8", "cpu", (side, side), files),
     ]
     assert len({same, *others}) == len(others) + 1

@@ -52,7 +52,8 @@ def test_what_is_refused(request_: pb.SearchRequest, reason: str, field: str) ->
 
 @pytest.mark.parametrize("effort", [0.0, 0.5, 0.75, 1.0])
 def test_a_clients_effort_arrives(effort: float) -> None:
-    call = calls.search("c", ["x"], None, 3, None, effort, calls.projection(False, False, False), 0)
+    wanted, asked = calls.projection(False, False, False), calls.encode_options()
+    call = calls.search("c", ["x"], None, 3, None, effort, wanted, 0, asked)
     request = pb.SearchRequest.FromString(call.request.SerializeToString())
     check_search(request)
     assert effort_of(request) == effort

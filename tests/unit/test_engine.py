@@ -11,21 +11,21 @@ import pytest
 
 from spladed.encoder.batch import BatchPolicy
 from spladed.encoder.engine import Engine
-from spladed.encoder.tokenize import TokenizedText
 from spladed.errors import Exhausted, Internal, Unavailable
+from spladed.manifest import Kind
 from spladed.sparse import SparseBatch
 
 DIMENSION = 1000
 
 
-def echo(ids: np.ndarray, mask: np.ndarray) -> SparseBatch:
+def echo(kind: Kind, ids: np.ndarray, mask: np.ndarray) -> SparseBatch:
     """A row holds its text's distinct ids: a model whose answers can be foreseen."""
     rows = [np.unique(row[keep == 1]) for row, keep in zip(ids, mask, strict=True)]
     return SparseBatch.from_rows(DIMENSION, [(row, np.ones(len(row))) for row in rows])
 
 
-def text(*ids: int) -> TokenizedText:
-    return TokenizedText(np.array(ids, np.int64), False)
+def text(*ids: int) -> np.ndarray:
+    return np.array(ids, np.int64)
 
 
 def start(run: Callable[..., SparseBatch], **options: int) -> Engine:
@@ -54,14 +54,14 @@ class Gate:
         self.opened = threading.Event()
         self.rows = 0
 
-    def __call__(self, ids: np.ndarray, mask: np.ndarray) -> SparseBatch:
+    def __call__(self, kind: Kind, ids: np.ndarray, mask: np.ndarray) -> SparseBatch:
         self.entered.release()
         assert self.opened.wait(10)
         self.rows += len(ids)
-        return self.run(ids, mask)
+        return self.run(kind, ids, mask)
 
 
-def submit(engine: Engine, *texts: TokenizedText, bulk: bool = False) -> Future[SparseBatch]:
+def submit(engine: Engine, *texts: np.ndarray, bulk: bool = False) -> Future[SparseBatch]:
     answer: Future[SparseBatch] = Future()
     engine.submit(texts, "document", answer, bulk=bulk)
     return answer
@@ -74,7 +74,7 @@ def rows_of(answer: Future[SparseBatch]) -> list[list[int]]:
 def test_rows_come_back_in_the_order_of_the_texts(engine: Engine) -> None:
     lengths = [30, 2, 17, 2, 9, 30, 1, 16]  # several lanes, so several batches
     texts = [text(*range(number, number + length)) for number, length in enumerate(lengths)]
-    assert rows_of(submit(engine, *texts)) == [each.ids.tolist() for each in texts]
+    assert rows_of(submit(engine, *texts)) == [each.tolist() for each in texts]
 
 
 def test_many_callers_get_their_own_rows(engine: Engine) -> None:
@@ -84,10 +84,10 @@ def test_many_callers_get_their_own_rows(engine: Engine) -> None:
 
 
 def test_a_batch_that_fails_answers_its_callers_and_the_engine_goes_on() -> None:
-    def sometimes(ids: np.ndarray, mask: np.ndarray) -> SparseBatch:
+    def sometimes(kind: Kind, ids: np.ndarray, mask: np.ndarray) -> SparseBatch:
         if 13 in ids:
             raise ValueError("secret detail")
-        return echo(ids, mask)
+        return echo(kind, ids, mask)
 
     engine = start(sometimes)
     failed = submit(engine, text(13))

@@ -109,3 +109,21 @@ def test_arrays_of_another_type_are_named(name: str, array: np.ndarray) -> None:
 
 def test_equal_terms_in_neighbouring_rows_are_not_a_repetition() -> None:
     SparseBatch.from_rows(DIMENSION, [([3], [1]), ([], []), ([3], [1]), ([0], [1])]).checked("v")
+
+
+@given(batches(), st.data())
+def test_merged_rows_keep_each_terms_heaviest_weight(
+    batch: SparseBatch, data: st.DataObject
+) -> None:
+    counts: list[int] = []
+    while sum(counts) < len(batch):
+        counts.append(data.draw(st.integers(1, len(batch) - sum(counts))))
+    merged = batch.merged(counts).checked("merged")
+    start = 0
+    for count, row in zip(counts, merged.rows(), strict=True):
+        expected: dict[int, float] = {}
+        for indices, values in (batch.row(start + number) for number in range(count)):
+            for index, value in zip(indices.tolist(), values.tolist(), strict=True):
+                expected[index] = max(value, expected.get(index, 0))
+        assert dict(zip(row[0].tolist(), row[1].tolist(), strict=True)) == expected
+        start += count

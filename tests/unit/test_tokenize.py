@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import spladed
-from spladed.encoder.tokenize import Tokenizer
+from spladed.encoder.tokenize import LengthRule, Tokenizer
 from spladed.encoder.words import words_by_term
 from spladed.errors import InvalidInput
 
@@ -17,8 +17,8 @@ CLS, SEP = 101, 102
 
 @given(st.text(min_size=1, max_size=200), st.integers(3, 40))
 def test_a_text_keeps_its_beginning_between_the_special_tokens(text: str, most: int) -> None:
-    (whole,) = TOKENIZER.tokenize([text], max_length=10_000)
-    (cut,) = TOKENIZER.tokenize([text], max_length=most)
+    (whole,) = TOKENIZER.tokenize([text], LengthRule(10_000))
+    (cut,) = TOKENIZER.tokenize([text], LengthRule(most))
     assert not whole.truncated
     assert cut.truncated == (len(whole.ids) > most)
     assert len(cut.ids) == min(len(whole.ids), most)
@@ -28,10 +28,41 @@ def test_a_text_keeps_its_beginning_between_the_special_tokens(text: str, most: 
 
 def test_refusing_names_the_text_and_both_lengths() -> None:
     with pytest.raises(InvalidInput, match=r"texts\[1\] has 12 tokens, more than max_length 5"):
-        TOKENIZER.tokenize(["short", "word " * 10], max_length=5, long_text="refuse")
+        TOKENIZER.tokenize(["short", "word " * 10], LengthRule(5, "refuse"))
     with pytest.raises(InvalidInput) as caught:
-        TOKENIZER.tokenize(["word " * 10], max_length=5, long_text="refuse", name="d[{}]".format)
+        TOKENIZER.tokenize(["word " * 10], LengthRule(5, "refuse"), name="d[{}]".format)
     assert caught.value.field == "d[0]"
+
+
+@given(st.text(max_size=300), st.integers(3, 40), st.integers(0, 20))
+def test_windows_hold_the_whole_text_and_share_their_edges(
+    text: str, most: int, shared: int
+) -> None:
+    shared = min(shared, most - 3)
+    ((whole,),) = [each.windows for each in TOKENIZER.tokenize([text], LengthRule(10_000))]
+    (split,) = TOKENIZER.tokenize([text], LengthRule(most, "chunk_max", shared))
+    assert not split.truncated
+    inner = [window[1:-1].tolist() for window in split.windows]
+    joined = inner[0]
+    for window in inner[1:]:
+        assert window[:shared] == joined[len(joined) - shared :]
+        joined = joined + window[shared:]
+    assert joined == whole[1:-1].tolist()
+    assert all((window[0], window[-1]) == (CLS, SEP) for window in split.windows)
+    assert all(len(window) == most for window in split.windows[:-1])
+    assert len(split.windows[-1]) <= most
+
+
+def test_windows_share_an_eighth_unless_told_otherwise() -> None:
+    (split,) = TOKENIZER.tokenize(["dog " * 62], LengthRule(34, "chunk_max"))
+    assert [len(window) for window in split.windows] == [34, 34, 8]
+
+
+@pytest.mark.parametrize("shared", [-1, 8, 100])
+def test_an_overlap_that_leaves_no_step_is_refused(shared: int) -> None:
+    with pytest.raises(InvalidInput, match=f"chunk_overlap is {shared}; .* 8 tokens") as caught:
+        TOKENIZER.tokenize(["dog"], LengthRule(10, "chunk_max", shared))
+    assert (caught.value.reason, caught.value.field) == ("CHUNK_OVERLAP", "chunk_overlap")
 
 
 def test_every_token_of_the_vocabulary_has_its_place() -> None:

@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from spladed.cli import show
-from spladed.errors import Mismatch
+from spladed.errors import InvalidInput, Mismatch
+from spladed.pruning import Pruning
 
-__all__ = ["export"]
+__all__ = ["export", "parse_pruning"]
+
+_RULES = "Of every row, as top_terms=64,max_ratio=0.1."
+
+
+def parse_pruning(rules: str) -> Pruning:
+    """Rules by name, with commas between them; raises InvalidInput PRUNING."""
+    found: dict[str, float] = {}
+    for rule in rules.split(","):
+        name, _, value = rule.partition("=")
+        try:
+            known = {each.name: each.type for each in fields(Pruning)}[name.strip()]
+            found[name.strip()] = int(value) if known == "int" else float(value)
+        except (KeyError, ValueError):
+            names = ", ".join(f"{each.name}=..." for each in fields(Pruning))
+            raise InvalidInput(
+                f"pruning rule {rule!r}; expected some of {names}, with commas between them",
+                reason="PRUNING",
+                field="pruning",
+            ) from None
+    return Pruning(**found)  # type: ignore[arg-type]  # top_terms is whole, as made above
 
 
 def export(
@@ -29,8 +51,18 @@ def export(
     special_terms: Annotated[
         Literal["keep", "drop"], typer.Option(help="Terms of special tokens.")
     ] = "keep",
+    query_source: Annotated[
+        str | None, typer.Option(help="What encodes queries, if not SOURCE; or JSON weights.")
+    ] = None,
+    query_revision: Annotated[str | None, typer.Option(help="Of a query source's hub id.")] = None,
     query_max_length: Annotated[int | None, typer.Option(help="Tokens of a query.")] = None,
     document_max_length: Annotated[int | None, typer.Option(help="Tokens of a document.")] = None,
+    prune_queries: Annotated[
+        Pruning | None, typer.Option(parser=parse_pruning, metavar="RULES", help=_RULES)
+    ] = None,
+    prune_documents: Annotated[
+        Pruning | None, typer.Option(parser=parse_pruning, metavar="RULES", help="Likewise.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")] = False,
 ) -> None:
     """Turn a SPLADE checkpoint into a verified bundle (needs 'spladed[export]')."""
@@ -52,8 +84,12 @@ def export(
         pooling=pooling,
         activation=activation,
         special_terms=special_terms,
+        query_source=query_source,
+        query_revision=query_revision,
         query_max_length=query_max_length,
         document_max_length=document_max_length,
+        query_pruning=prune_queries,
+        document_pruning=prune_documents,
         progress=show.progress_line,
     )
     show.print_bundle(bundle.manifest, str(bundle.path))

@@ -16,9 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from spladed.bundle import Manifest
 from spladed.client.values import CollectionDescription, Document, Explanation, Hit
 from spladed.encoder.words import readable
+from spladed.manifest import Manifest
 from spladed.sparse import SparseBatch
 from spladed.v1 import encoder_pb2
 
@@ -65,8 +65,8 @@ def progress_line(message: str) -> None:
 
 
 @contextmanager
-def counting(total: int | None) -> Iterator[Callable[[int], None]]:
-    """A bar of documents on stderr, if that is a terminal; call it with the count so far."""
+def counting(total: int | None, what: str = "documents") -> Iterator[Callable[[int], None]]:
+    """A bar of what is counted on stderr, if that is a terminal; call it with the count so far."""
     columns = (
         BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
     )  # fmt: skip
@@ -76,7 +76,7 @@ def counting(total: int | None) -> Iterator[Callable[[int], None]]:
 
         def show(so_far: int) -> None:
             rate = so_far / max(time.monotonic() - started, 1e-9)
-            progress.update(task, completed=so_far, rate=f"{rate:.0f} documents/s")
+            progress.update(task, completed=so_far, rate=f"{rate:.0f} {what}/s")
 
         yield show
 
@@ -194,12 +194,21 @@ def _bundle_lines(bundle: encoder_pb2.BundleInfo) -> Table:
         ("source", f"{bundle.source} {bundle.commit}".strip() + f", licence: {licence}"),
         ("model", f"{bundle.architecture}, {bundle.dimension} terms, {bundle.pooling} of tokens"),
         ("made for", f"{bundle.target}, {bundle.precision}"),
+        ("queries", _query_side(bundle)),
         ("tokens", f"{bundle.query_max_length} a query, {bundle.document_max_length} a document"),
         ("space", bundle.space_id),
         ("id", bundle.bundle_id),
     ):
         lines.add_row(key, Text(value, "cyan"))
     return lines
+
+
+def _query_side(bundle: encoder_pb2.BundleInfo) -> str:
+    sides = {
+        "encoder": f"by an encoder of their own, {bundle.query_source}",
+        "table": f"a weight for each of their tokens, {bundle.query_source}",
+    }
+    return sides.get(bundle.query_side, "encoded as documents are")
 
 
 def info_json(

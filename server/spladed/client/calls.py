@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypedDict, TypeVar, Unpack
 
 from spladed.client import convert
 from spladed.client.filters import Filter
@@ -35,7 +35,7 @@ from spladed.rpc.wire import view, write_batch
 from spladed.sparse import SparseBatch
 from spladed.v1 import admin_pb2, encoder_pb2, index_pb2
 
-__all__ = ["Call", "LongText"]
+__all__ = ["Call", "EncodeOptions", "LongText", "TextOptions"]
 
 T = TypeVar("T")
 LongText = Literal["truncate", "refuse", "chunk_max"]
@@ -59,20 +59,42 @@ class Call(Generic[T]):
     idempotent: bool = True
 
 
-def encode_options(
-    kind: Kind | None = None,
-    bundle: str = "",
-    long_text: LongText = "truncate",
-    max_length: int = 0,
-    pruning: Pruning | None = None,
-) -> encoder_pb2.EncodeOptions:
+class TextOptions(TypedDict, total=False):
+    """How texts are encoded; whatever is left out is the bundle's own.
+
+    bundle:        name or alias; empty is the collection's, or the server's default one
+    long_text:     "truncate" cuts off the end of a text with too many tokens, "refuse" fails,
+                   "chunk_max" encodes it in windows, merged by each term's heaviest weight
+    max_length:    tokens a text, or a window, may have; 0 is the bundle's maximum
+    chunk_overlap: tokens that a window shares with the one before; an eighth of it if left out
+    pruning:       drops light terms, after the bundle's own rules
+    """
+
+    bundle: str
+    long_text: LongText
+    max_length: int
+    chunk_overlap: int
+    pruning: Pruning | None
+
+
+class EncodeOptions(TextOptions, total=False):
+    """Likewise. kind: the texts' side; None is for bundles that encode both alike."""
+
+    kind: Kind | None
+
+
+def encode_options(**options: Unpack[EncodeOptions]) -> encoder_pb2.EncodeOptions:
     """EncodeOptions; raises InvalidInput for a word that is none of the choices."""
+    pruning = options.get("pruning")
     return encoder_pb2.EncodeOptions(
-        bundle=bundle,
-        kind=convert.choose(convert.KINDS, kind, "kind"),
-        long_text=convert.choose(convert.LONG_TEXTS, long_text, "long_text"),
-        max_length=max_length,
+        bundle=options.get("bundle", ""),
+        kind=convert.choose(convert.KINDS, options.get("kind"), "kind"),
+        long_text=convert.choose(
+            convert.LONG_TEXTS, options.get("long_text", "truncate"), "long_text"
+        ),
+        max_length=options.get("max_length", 0),
         pruning=encoder_pb2.Pruning(**asdict(pruning)) if pruning else None,
+        chunk_overlap=options.get("chunk_overlap"),
     )
 
 
@@ -231,6 +253,7 @@ def search(
     effort: float,
     wanted: index_pb2.Projection,
     min_generation: int,
+    options: encoder_pb2.EncodeOptions,
 ) -> Call[SearchResult]:
     """Index.Search; exact where the effort is 1."""
     request = view.SearchRequest(
@@ -241,7 +264,7 @@ def search(
         min_generation=min_generation,
     )
     # The view's messages take no others: what is not of it goes in as bytes.
-    plain = index_pb2.SearchRequest(projection=wanted)
+    plain = index_pb2.SearchRequest(projection=wanted, options=options)
     if filter is not None:
         plain.filter.CopyFrom(filter.message)
     if effort != 1:
@@ -251,7 +274,11 @@ def search(
 
 
 def explain(
-    name: str, query: str | SparseBatch, ids: Sequence[str], min_generation: int
+    name: str,
+    query: str | SparseBatch,
+    ids: Sequence[str],
+    min_generation: int,
+    options: encoder_pb2.EncodeOptions,
 ) -> Call[list[Explanation]]:
     """Index.Explain."""
     is_text = isinstance(query, str)
@@ -262,6 +289,8 @@ def explain(
         ids=ids,
         min_generation=min_generation,
     )
+    plain = index_pb2.ExplainRequest(options=options)
+    request.MergeFromString(plain.SerializeToString())
     read = convert.read_explanations
     return Call("Index/Explain", request, index_pb2.ExplainResponse, read)
 

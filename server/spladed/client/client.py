@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 import grpc
 
@@ -21,7 +21,7 @@ from spladed.client.bulk import (
     serialise,
     upsert_stream,
 )
-from spladed.client.calls import Call, LongText
+from spladed.client.calls import Call, EncodeOptions, TextOptions
 from spladed.client.channel import Tls, credentials_of, open_channel
 from spladed.client.filters import Filter
 from spladed.client.outbox import ChunkSize
@@ -37,7 +37,6 @@ from spladed.client.values import (
     Explanation,
     Field,
     Found,
-    Kind,
     Page,
     Scoring,
     SearchResult,
@@ -47,7 +46,6 @@ from spladed.client.values import (
     WeightFormat,
 )
 from spladed.errors import SpladedError
-from spladed.pruning import Pruning
 from spladed.rpc.status import from_call
 from spladed.sparse import SparseBatch
 from spladed.v1.encoder_pb2 import GetInfoResponse
@@ -113,28 +111,23 @@ class Client:
         self,
         texts: Sequence[str],
         *,
-        kind: Kind | None = None,
-        bundle: str = "",
-        long_text: LongText = "truncate",
-        max_length: int = 0,
-        pruning: Pruning | None = None,
         timeout_seconds: float | None = None,
+        **options: Unpack[EncodeOptions],
     ) -> Encoded:
-        """One sparse row a text, in order; `max_length` 0 takes the bundle's own."""
-        options = calls.encode_options(kind, bundle, long_text, max_length, pruning)
-        return self._call(calls.encode(texts, options), timeout_seconds)
+        """One sparse row a text, in order."""
+        encoding = calls.encode_options(**options)
+        return self._call(calls.encode(texts, encoding), timeout_seconds)
 
     def tokenize(
         self,
         texts: Sequence[str],
         *,
-        kind: Kind | None = None,
-        bundle: str = "",
         timeout_seconds: float | None = None,
+        **options: Unpack[EncodeOptions],
     ) -> list[TokenizedText]:
         """How each text splits into tokens."""
-        options = calls.encode_options(kind, bundle)
-        return self._call(calls.tokenize(texts, options), timeout_seconds)
+        encoding = calls.encode_options(**options)
+        return self._call(calls.tokenize(texts, encoding), timeout_seconds)
 
     def info(self, *, timeout_seconds: float | None = None) -> GetInfoResponse:
         """The server's version, bundles and limits, as the contract's own message."""
@@ -207,15 +200,15 @@ class Client:
         documents: Sequence[Document],
         *,
         vectors: SparseBatch | None = None,
-        long_text: LongText = "truncate",
         timeout_seconds: float | None = None,
+        **options: Unpack[TextOptions],
     ) -> Upserted:
         """Adds or replaces documents, all or none; durable and visible on return.
 
         A document with a `vector_row` takes that row of `vectors`; the others are encoded.
         """
-        options = calls.encode_options(long_text=long_text)
-        call = calls.upsert(collection, documents, vectors, options)
+        encoding = calls.encode_options(**options)
+        call = calls.upsert(collection, documents, vectors, encoding)
         return self._call(call, timeout_seconds)
 
     def delete(
@@ -296,14 +289,19 @@ class Client:
         fields: bool = False,
         min_generation: int = 0,
         timeout_seconds: float | None = None,
+        **options: Unpack[TextOptions],
     ) -> SearchResult:
         """The k best documents for each query; give `texts` or `vectors`.
 
         filter: only documents that it keeps are hits
         effort: from 0 (fastest, may miss hits) to 1 (exact)
+        options: how texts are encoded
         """
         wanted = calls.projection(text, metadata, fields)
-        call = calls.search(collection, texts, vectors, k, filter, effort, wanted, min_generation)
+        encoding = calls.encode_options(**options)
+        call = calls.search(
+            collection, texts, vectors, k, filter, effort, wanted, min_generation, encoding
+        )
         return self._call(call, timeout_seconds)
 
     def explain(
@@ -314,6 +312,7 @@ class Client:
         *,
         min_generation: int = 0,
         timeout_seconds: float | None = None,
+        **options: Unpack[TextOptions],
     ) -> list[Explanation]:
         """What each term contributed to the score of each document.
 
@@ -324,7 +323,9 @@ class Client:
         >>> why.words()[0][0]
         'agility'
         """
-        return self._call(calls.explain(collection, query, ids, min_generation), timeout_seconds)
+        encoding = calls.encode_options(**options)
+        call = calls.explain(collection, query, ids, min_generation, encoding)
+        return self._call(call, timeout_seconds)
 
     def stats(self, collection: str, *, timeout_seconds: float | None = None) -> GetStatsResponse:
         """Sizes and counts, as the contract's own message."""
@@ -336,12 +337,8 @@ class Client:
         self,
         texts: Iterable[str],
         *,
-        kind: Kind | None = None,
-        bundle: str = "",
-        long_text: LongText = "truncate",
-        max_length: int = 0,
-        pruning: Pruning | None = None,
         size: ChunkSize | None = None,
+        **options: Unpack[EncodeOptions],
     ) -> Iterator[EncodedPart]:
         """Encodes any number of texts over a stream, and gives their rows in order.
 
@@ -353,8 +350,8 @@ class Client:
         ...     sum(len(part.encoded.vectors) for part in client.encode_many(texts))
         1000
         """
-        options = calls.encode_options(kind, bundle, long_text, max_length, pruning)
-        stream = encode_stream(texts, options, size or ChunkSize())
+        encoding = calls.encode_options(**options)
+        stream = encode_stream(texts, encoding, size or ChunkSize())
         parts = EncodedParts(stream.outbox)
         for chunk, answer in self._pump(stream).answers():
             yield from parts.take(chunk, answer)
@@ -365,9 +362,9 @@ class Client:
         documents: Iterable[Document],
         *,
         vectors: SparseBatch | None = None,
-        long_text: LongText = "truncate",
         size: ChunkSize | None = None,
         progress: Callable[[int], None] | None = None,
+        **options: Unpack[TextOptions],
     ) -> UpsertedMany:
         """Adds or replaces any number of documents over a stream, in order.
 
@@ -385,8 +382,8 @@ class Client:
         >>> done.upserted, [failure.position for failure in done.failures]
         (1, [1])
         """
-        options = calls.encode_options(long_text=long_text)
-        stream = upsert_stream(collection, documents, vectors, options, size or ChunkSize())
+        encoding = calls.encode_options(**options)
+        stream = upsert_stream(collection, documents, vectors, encoding, size or ChunkSize())
         tally = Tally(stream.outbox, progress)
         for chunk, answer in self._pump(stream).answers():
             tally.take(chunk, answer)

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from spladed.bundle import Kind
 from spladed.errors import InvalidInput
+from spladed.manifest import Kind
 
 __all__ = ["BatchPolicy", "WaitingRow", "WaitingRows"]
 
@@ -33,7 +33,7 @@ class BatchPolicy:
     length_step:       rows are padded to a multiple of this, so that shapes recur
     max_padding_share: of a batch's tokens, how many may be padding to shorter lanes
     max_query_batches: batches of queries in a row while a document waits
-    longest:           tokens that the model takes; nothing is padded beyond
+    longest:           tokens that every graph takes; nothing is padded beyond
     """
 
     max_batch_tokens: int = 4_096
@@ -59,7 +59,8 @@ class BatchPolicy:
 
     def padded(self, length: int) -> int:
         """`length` rounded up to the step, as far as the model goes."""
-        return min(-(-length // self.length_step) * self.length_step, self.longest)
+        rounded = -(-length // self.length_step) * self.length_step
+        return max(length, min(rounded, self.longest))
 
 
 @dataclass(frozen=True, slots=True)

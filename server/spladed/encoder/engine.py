@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
-from spladed.bundle import Kind
 from spladed.encoder.batch import BatchPolicy, WaitingRow, WaitingRows
-from spladed.encoder.tokenize import TokenizedText
 from spladed.errors import Exhausted, Internal, SpladedError, Unavailable
+from spladed.manifest import Kind
 from spladed.sparse import SparseBatch
 
 __all__ = ["Answer", "Engine", "run_rows"]
@@ -34,7 +34,8 @@ _BULK_BATCHES = 8
 
 _LOG = logging.getLogger("spladed.encoder")
 
-Runs = Callable[[np.ndarray, np.ndarray], SparseBatch]
+TokenIds = npt.NDArray[np.int64]
+Runs = Callable[[Kind, TokenIds, TokenIds], SparseBatch]
 
 
 class Answer(Protocol):
@@ -57,7 +58,7 @@ class Answer(Protocol):
 class _Request:
     """The rows one caller waits for; they may come from several batches."""
 
-    texts: Sequence[TokenizedText]
+    texts: Sequence[TokenIds]
     kind: Kind
     answer: Answer
     parts: list[tuple[list[int], SparseBatch]] = field(default_factory=list)
@@ -84,7 +85,7 @@ _Slot = tuple[_Request, int]  # a request, and the position of the text in it
 class Engine:
     """A queue of rows and the thread that empties it through `run`.
 
-    run:      token ids and mask [B, S] int64 -> rows; called from the engine's thread only
+    run:      kind, token ids and mask [B, S] int64 -> rows; called from the engine's thread only
     notify:   where answers are set, e.g. `loop.call_soon_threadsafe`; called once a batch
     max_waiting_tokens: what may wait; `submit` raises Exhausted beyond it
     """
@@ -114,7 +115,7 @@ class Engine:
         return self._waiting.tokens
 
     def submit(
-        self, texts: Sequence[TokenizedText], kind: Kind, answer: Answer, *, bulk: bool = False
+        self, texts: Sequence[TokenIds], kind: Kind, answer: Answer, *, bulk: bool = False
     ) -> None:
         """Queues the texts (at least one); `answer` gets their rows, in order, or an error.
 
@@ -129,7 +130,7 @@ class Engine:
             if bulk:
                 self._stand_in_line(request)
             else:
-                self._check_room(sum(len(text.ids) for text in texts))
+                self._check_room(sum(len(ids) for ids in texts))
                 self._enter(request)
             self._changed.notify()
 
@@ -155,8 +156,8 @@ class Engine:
                 self._enter(request)
 
     def _enter(self, request: _Request) -> None:
-        for position, text in enumerate(request.texts):
-            self._waiting.add(len(text.ids), request.kind, (request, position))
+        for position, ids in enumerate(request.texts):
+            self._waiting.add(len(ids), request.kind, (request, position))
 
     def _check_room(self, tokens: int) -> None:
         waiting = self._waiting.tokens
@@ -187,8 +188,8 @@ class Engine:
 
     def _answer(self, batch: list[WaitingRow[_Slot]]) -> None:
         try:
-            rows = run_rows(self._run, [row.owner[0].texts[row.owner[1]] for row in batch],
-                            self._waiting.policy)  # fmt: skip
+            texts = [row.owner[0].texts[row.owner[1]] for row in batch]
+            rows = run_rows(self._run, batch[0].kind, texts, self._waiting.policy)
         except Exception as error:  # whatever it is, the callers must hear of it
             failure = _as_error(error)
             failed = {id(row.owner[0]): row.owner[0] for row in batch}
@@ -208,15 +209,15 @@ class Engine:
             self._notify(lambda: _fail(requests, error))
 
 
-def run_rows(run: Runs, texts: Sequence[TokenizedText], policy: BatchPolicy) -> SparseBatch:
-    """Pads the texts into one batch [B, S] and runs it."""
-    length = policy.padded(max(len(text.ids) for text in texts))
-    ids = np.zeros((len(texts), length), np.int64)
+def run_rows(run: Runs, kind: Kind, texts: Sequence[TokenIds], policy: BatchPolicy) -> SparseBatch:
+    """Pads the texts, all of one kind, into one batch [B, S] and runs it."""
+    length = policy.padded(max(len(ids) for ids in texts))
+    tokens = np.zeros((len(texts), length), np.int64)
     mask = np.zeros((len(texts), length), np.int64)
-    for row, text in enumerate(texts):
-        ids[row, : len(text.ids)] = text.ids
-        mask[row, : len(text.ids)] = 1
-    return run(ids, mask)
+    for row, ids in enumerate(texts):
+        tokens[row, : len(ids)] = ids
+        mask[row, : len(ids)] = 1
+    return run(kind, tokens, mask)
 
 
 def _deliver(batch: list[WaitingRow[_Slot]], rows: SparseBatch) -> list[_Request]:

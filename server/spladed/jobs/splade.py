@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from spladed.bundle import Kind
 from spladed.encoder.encoder import Encoder
 from spladed.index import Collection, CollectionSettings
 from spladed.index import Document as Stored
 from spladed.jobs.read import Text
 from spladed.jobs.run import DEPTH, Run
+from spladed.manifest import Kind
 from spladed.sparse import SparseBatch
 
 __all__ = ["Encoded", "Side", "Track", "encode", "search", "untracked"]

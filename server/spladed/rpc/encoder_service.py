@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from spladed import __version__
-from spladed.bundle import Kind
 from spladed.config import Limits
 from spladed.errors import InvalidInput
+from spladed.manifest import Kind
 from spladed.rpc.encoding import Encoding, Encodings
 from spladed.rpc.wire import view, write_batch
 from spladed.v1 import encoder_pb2 as pb
@@ -134,6 +135,11 @@ def _bundle_info(encoding: Encoding, aliases: list[str]) -> pb.BundleInfo:
         activation=manifest.model.activation,
         special_terms=manifest.model.special_terms,
         query_side=manifest.model.query_side,
-        query_max_length=manifest.query_max_length,
-        document_max_length=manifest.document_max_length,
+        query_max_length=manifest.query.max_length,
+        document_max_length=manifest.document.max_length,
+        query_prompt=manifest.query.prompt,
+        document_prompt=manifest.document.prompt,
+        query_pruning=pb.Pruning(**asdict(manifest.query.pruning)),
+        document_pruning=pb.Pruning(**asdict(manifest.document.pruning)),
+        query_source=manifest.query_source.name if manifest.query_source else "",
     )

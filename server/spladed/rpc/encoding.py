@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from spladed.bundle import Kind, Manifest
+import numpy as np
+import numpy.typing as npt
+
 from spladed.config import Limits
 from spladed.encoder.encoder import Encoder
 from spladed.encoder.engine import Engine
-from spladed.encoder.tokenize import NAME, LongText, TokenizedText
-from spladed.errors import AlreadyExists, InvalidInput, NotFound, Unimplemented
+from spladed.encoder.tokenize import NAME, LongText, TokenizedText, windows
+from spladed.errors import AlreadyExists, InvalidInput, NotFound
 from spladed.index.check import check_name
+from spladed.manifest import Kind, Manifest
 from spladed.pruning import Pruning
 from spladed.sparse import SparseBatch
 from spladed.v1 import encoder_pb2 as pb
 
 __all__ = ["EncodedTexts", "Encoding", "Encodings"]
+
+_LONG_TEXTS: Mapping[int, LongText] = {
+    pb.LONG_TEXT_UNSPECIFIED: "truncate",
+    pb.LONG_TEXT_TRUNCATE: "truncate",
+    pb.LONG_TEXT_REFUSE: "refuse",
+    pb.LONG_TEXT_CHUNK_MAX: "chunk_max",
+}
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -68,11 +78,10 @@ class Encoding:
         """
         pruning = _pruning(options)
         tokenized = await self.tokenize(texts, options, kind, name=name)
-        answer: asyncio.Future[SparseBatch] = asyncio.get_running_loop().create_future()
-        self._engine.submit(tokenized, kind, answer, bulk=bulk)
-        vectors = await answer
-        if pruning:
-            vectors = await self._beside(pruning.apply, vectors)
+        vectors = await self._rows(windows(tokenized), kind, bulk=bulk)
+        if pruning or self.manifest.side(kind).pruning or len(vectors) != len(texts):
+            finish = partial(self.encoder.finish, texts=tokenized, kind=kind, pruning=pruning)
+            vectors = await self._beside(finish, vectors)
         return EncodedTexts(
             vectors,
             [len(text.ids) for text in tokenized],
@@ -92,12 +101,22 @@ class Encoding:
         name: what errors call the text at a position
         """
         _check_texts(texts, self._limits, name)
-        long_text = _long_text(options)
+        overlap = options.chunk_overlap if options.HasField("chunk_overlap") else None
         tokenize = partial(
             self.encoder.tokenize,
-            kind=kind, max_length=options.max_length, long_text=long_text, name=name,
+            kind=kind, max_length=options.max_length, long_text=_long_text(options),
+            chunk_overlap=overlap, name=name,
         )  # fmt: skip
         return await self._beside(tokenize, texts)
+
+    async def _rows(
+        self, texts: list[npt.NDArray[np.int64]], kind: Kind, *, bulk: bool
+    ) -> SparseBatch:
+        if kind == "query" and self.encoder.table is not None:
+            return self.encoder.table.rows(texts)  # microseconds: no queue is worth its wait
+        answer: asyncio.Future[SparseBatch] = asyncio.get_running_loop().create_future()
+        self._engine.submit(texts, kind, answer, bulk=bulk)
+        return await answer
 
     async def _beside(self, work: Callable[[S], T], given: S) -> T:
         """Off the event loop, in the tokenizer's threads."""
@@ -173,21 +192,13 @@ def _check_texts(texts: Sequence[str], limits: Limits, name: Callable[[int], str
 
 
 def _long_text(options: pb.EncodeOptions) -> LongText:
-    if options.long_text == pb.LONG_TEXT_REFUSE:
-        return "refuse"
-    if options.long_text in (pb.LONG_TEXT_UNSPECIFIED, pb.LONG_TEXT_TRUNCATE):
-        return "truncate"
-    if options.long_text == pb.LONG_TEXT_CHUNK_MAX:
-        raise Unimplemented(
-            "options.long_text CHUNK_MAX is not built in this version; use TRUNCATE or REFUSE",
-            reason="NOT_BUILT",
+    if options.long_text not in _LONG_TEXTS:
+        raise InvalidInput(
+            f"options.long_text is {options.long_text}; expected a value of LongText",
+            reason="ENUM",
             field="options.long_text",
         )
-    raise InvalidInput(
-        f"options.long_text is {options.long_text}; expected a value of LongText",
-        reason="ENUM",
-        field="options.long_text",
-    )
+    return _LONG_TEXTS[options.long_text]
 
 
 def _pruning(options: pb.EncodeOptions) -> Pruning:

@@ -26,7 +26,7 @@ from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from spladed.v1 import sparse_pb2 as spladed_dot_v1_dot_sparse__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18spladed/v1/encoder.proto\x12\nspladed.v1\x1a\x17google/rpc/status.proto\x1a\x17spladed/v1/sparse.proto\"V\n\x07Pruning\x12\x11\n\ttop_terms\x18\x01 \x01(\r\x12\x11\n\tthreshold\x18\x02 \x01(\x02\x12\x11\n\tmax_ratio\x18\x03 \x01(\x02\x12\x12\n\nalpha_mass\x18\x04 \x01(\x02\"\xa2\x01\n\rEncodeOptions\x12\x0e\n\x06\x62undle\x18\x01 \x01(\t\x12\x1e\n\x04kind\x18\x02 \x01(\x0e\x32\x10.spladed.v1.Kind\x12\'\n\tlong_text\x18\x03 \x01(\x0e\x32\x14.spladed.v1.LongText\x12\x12\n\nmax_length\x18\x04 \x01(\r\x12$\n\x07pruning\x18\x05 \x01(\x0b\x32\x13.spladed.v1.Pruning\"J\n\rEncodeRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12*\n\x07options\x18\x02 \x01(\x0b\x32\x19.spladed.v1.EncodeOptions\"\x88\x01\n\x0e\x45ncodeResponse\x12(\n\x07vectors\x18\x01 \x01(\x0b\x32\x17.spladed.v1.SparseBatch\x12\x14\n\x0ctoken_counts\x18\x02 \x03(\r\x12\x11\n\ttruncated\x18\x03 \x03(\x08\x12\x10\n\x08space_id\x18\x04 \x01(\t\x12\x11\n\tbundle_id\x18\x05 \x01(\t\"S\n\x13\x45ncodeStreamRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12*\n\x07request\x18\x02 \x01(\x0b\x32\x19.spladed.v1.EncodeRequest\"\x87\x01\n\x14\x45ncodeStreamResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12.\n\x08response\x18\x02 \x01(\x0b\x32\x1a.spladed.v1.EncodeResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"L\n\x0fTokenizeRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12*\n\x07options\x18\x02 \x01(\x0b\x32\x19.spladed.v1.EncodeOptions\"?\n\rTokenizedText\x12\x0b\n\x03ids\x18\x01 \x03(\r\x12\x0e\n\x06tokens\x18\x02 \x03(\t\x12\x11\n\ttruncated\x18\x03 \x01(\x08\"<\n\x10TokenizeResponse\x12(\n\x05texts\x18\x01 \x03(\x0b\x32\x19.spladed.v1.TokenizedText\"\x10\n\x0eGetInfoRequest\"o\n\x0fGetInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\'\n\x07\x62undles\x18\x02 \x03(\x0b\x32\x16.spladed.v1.BundleInfo\x12\"\n\x06limits\x18\x03 \x01(\x0b\x32\x12.spladed.v1.Limits\"\xd4\x02\n\nBundleInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61liases\x18\x02 \x03(\t\x12\x10\n\x08space_id\x18\x03 \x01(\t\x12\x11\n\tbundle_id\x18\x04 \x01(\t\x12\x11\n\tdimension\x18\x05 \x01(\r\x12\x14\n\x0c\x61rchitecture\x18\x06 \x01(\t\x12\x0e\n\x06source\x18\x07 \x01(\t\x12\x0e\n\x06\x63ommit\x18\x08 \x01(\t\x12\x0f\n\x07licence\x18\t \x01(\t\x12\x11\n\tprecision\x18\n \x01(\t\x12\x0e\n\x06target\x18\x0b \x01(\t\x12\x0f\n\x07pooling\x18\x0c \x01(\t\x12\x12\n\nactivation\x18\r \x01(\t\x12\x15\n\rspecial_terms\x18\x0e \x01(\t\x12\x12\n\nquery_side\x18\x0f \x01(\t\x12\x18\n\x10query_max_length\x18\x10 \x01(\r\x12\x1b\n\x13\x64ocument_max_length\x18\x11 \x01(\r\"\x90\x01\n\x06Limits\x12\x11\n\tmax_texts\x18\x01 \x01(\r\x12\x16\n\x0emax_text_bytes\x18\x02 \x01(\r\x12\x19\n\x11max_request_bytes\x18\x03 \x01(\r\x12\x17\n\x0fmax_reply_bytes\x18\x04 \x01(\r\x12\x10\n\x08max_hits\x18\x05 \x01(\r\x12\x15\n\rmax_documents\x18\x06 \x01(\r\"D\n\x14GetVocabularyRequest\x12\x0e\n\x06\x62undle\x18\x01 \x01(\t\x12\r\n\x05\x66irst\x18\x02 \x01(\r\x12\r\n\x05limit\x18\x03 \x01(\r\"6\n\x15GetVocabularyResponse\x12\x0e\n\x06tokens\x18\x01 \x03(\t\x12\r\n\x05total\x18\x02 \x01(\r*?\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n\nKIND_QUERY\x10\x01\x12\x11\n\rKIND_DOCUMENT\x10\x02*l\n\x08LongText\x12\x19\n\x15LONG_TEXT_UNSPECIFIED\x10\x00\x12\x16\n\x12LONG_TEXT_TRUNCATE\x10\x01\x12\x14\n\x10LONG_TEXT_REFUSE\x10\x02\x12\x17\n\x13LONG_TEXT_CHUNK_MAX\x10\x03\x32\x82\x03\n\x07\x45ncoder\x12?\n\x06\x45ncode\x12\x19.spladed.v1.EncodeRequest\x1a\x1a.spladed.v1.EncodeResponse\x12U\n\x0c\x45ncodeStream\x12\x1f.spladed.v1.EncodeStreamRequest\x1a .spladed.v1.EncodeStreamResponse(\x01\x30\x01\x12\x45\n\x08Tokenize\x12\x1b.spladed.v1.TokenizeRequest\x1a\x1c.spladed.v1.TokenizeResponse\x12\x42\n\x07GetInfo\x12\x1a.spladed.v1.GetInfoRequest\x1a\x1b.spladed.v1.GetInfoResponse\x12T\n\rGetVocabulary\x12 .spladed.v1.GetVocabularyRequest\x1a!.spladed.v1.GetVocabularyResponseBW\n\rio.spladed.v1B\x0c\x45ncoderProtoP\x01Z6github.com/spladed/spladed/gen/go/spladed/v1;spladedv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18spladed/v1/encoder.proto\x12\nspladed.v1\x1a\x17google/rpc/status.proto\x1a\x17spladed/v1/sparse.proto\"V\n\x07Pruning\x12\x11\n\ttop_terms\x18\x01 \x01(\r\x12\x11\n\tthreshold\x18\x02 \x01(\x02\x12\x11\n\tmax_ratio\x18\x03 \x01(\x02\x12\x12\n\nalpha_mass\x18\x04 \x01(\x02\"\xd0\x01\n\rEncodeOptions\x12\x0e\n\x06\x62undle\x18\x01 \x01(\t\x12\x1e\n\x04kind\x18\x02 \x01(\x0e\x32\x10.spladed.v1.Kind\x12\'\n\tlong_text\x18\x03 \x01(\x0e\x32\x14.spladed.v1.LongText\x12\x12\n\nmax_length\x18\x04 \x01(\r\x12$\n\x07pruning\x18\x05 \x01(\x0b\x32\x13.spladed.v1.Pruning\x12\x1a\n\rchunk_overlap\x18\x06 \x01(\rH\x00\x88\x01\x01\x42\x10\n\x0e_chunk_overlap\"J\n\rEncodeRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12*\n\x07options\x18\x02 \x01(\x0b\x32\x19.spladed.v1.EncodeOptions\"\x88\x01\n\x0e\x45ncodeResponse\x12(\n\x07vectors\x18\x01 \x01(\x0b\x32\x17.spladed.v1.SparseBatch\x12\x14\n\x0ctoken_counts\x18\x02 \x03(\r\x12\x11\n\ttruncated\x18\x03 \x03(\x08\x12\x10\n\x08space_id\x18\x04 \x01(\t\x12\x11\n\tbundle_id\x18\x05 \x01(\t\"S\n\x13\x45ncodeStreamRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12*\n\x07request\x18\x02 \x01(\x0b\x32\x19.spladed.v1.EncodeRequest\"\x87\x01\n\x14\x45ncodeStreamResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12.\n\x08response\x18\x02 \x01(\x0b\x32\x1a.spladed.v1.EncodeResponseH\x00\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"L\n\x0fTokenizeRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12*\n\x07options\x18\x02 \x01(\x0b\x32\x19.spladed.v1.EncodeOptions\"?\n\rTokenizedText\x12\x0b\n\x03ids\x18\x01 \x03(\r\x12\x0e\n\x06tokens\x18\x02 \x03(\t\x12\x11\n\ttruncated\x18\x03 \x01(\x08\"<\n\x10TokenizeResponse\x12(\n\x05texts\x18\x01 \x03(\x0b\x32\x19.spladed.v1.TokenizedText\"\x10\n\x0eGetInfoRequest\"o\n\x0fGetInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\'\n\x07\x62undles\x18\x02 \x03(\x0b\x32\x16.spladed.v1.BundleInfo\x12\"\n\x06limits\x18\x03 \x01(\x0b\x32\x12.spladed.v1.Limits\"\xf4\x03\n\nBundleInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61liases\x18\x02 \x03(\t\x12\x10\n\x08space_id\x18\x03 \x01(\t\x12\x11\n\tbundle_id\x18\x04 \x01(\t\x12\x11\n\tdimension\x18\x05 \x01(\r\x12\x14\n\x0c\x61rchitecture\x18\x06 \x01(\t\x12\x0e\n\x06source\x18\x07 \x01(\t\x12\x0e\n\x06\x63ommit\x18\x08 \x01(\t\x12\x0f\n\x07licence\x18\t \x01(\t\x12\x11\n\tprecision\x18\n \x01(\t\x12\x0e\n\x06target\x18\x0b \x01(\t\x12\x0f\n\x07pooling\x18\x0c \x01(\t\x12\x12\n\nactivation\x18\r \x01(\t\x12\x15\n\rspecial_terms\x18\x0e \x01(\t\x12\x12\n\nquery_side\x18\x0f \x01(\t\x12\x18\n\x10query_max_length\x18\x10 \x01(\r\x12\x1b\n\x13\x64ocument_max_length\x18\x11 \x01(\r\x12\x14\n\x0cquery_prompt\x18\x12 \x01(\t\x12\x17\n\x0f\x64ocument_prompt\x18\x13 \x01(\t\x12*\n\rquery_pruning\x18\x14 \x01(\x0b\x32\x13.spladed.v1.Pruning\x12-\n\x10\x64ocument_pruning\x18\x15 \x01(\x0b\x32\x13.spladed.v1.Pruning\x12\x14\n\x0cquery_source\x18\x16 \x01(\t\"\x90\x01\n\x06Limits\x12\x11\n\tmax_texts\x18\x01 \x01(\r\x12\x16\n\x0emax_text_bytes\x18\x02 \x01(\r\x12\x19\n\x11max_request_bytes\x18\x03 \x01(\r\x12\x17\n\x0fmax_reply_bytes\x18\x04 \x01(\r\x12\x10\n\x08max_hits\x18\x05 \x01(\r\x12\x15\n\rmax_documents\x18\x06 \x01(\r\"D\n\x14GetVocabularyRequest\x12\x0e\n\x06\x62undle\x18\x01 \x01(\t\x12\r\n\x05\x66irst\x18\x02 \x01(\r\x12\r\n\x05limit\x18\x03 \x01(\r\"6\n\x15GetVocabularyResponse\x12\x0e\n\x06tokens\x18\x01 \x03(\t\x12\r\n\x05total\x18\x02 \x01(\r*?\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n\nKIND_QUERY\x10\x01\x12\x11\n\rKIND_DOCUMENT\x10\x02*l\n\x08LongText\x12\x19\n\x15LONG_TEXT_UNSPECIFIED\x10\x00\x12\x16\n\x12LONG_TEXT_TRUNCATE\x10\x01\x12\x14\n\x10LONG_TEXT_REFUSE\x10\x02\x12\x17\n\x13LONG_TEXT_CHUNK_MAX\x10\x03\x32\x82\x03\n\x07\x45ncoder\x12?\n\x06\x45ncode\x12\x19.spladed.v1.EncodeRequest\x1a\x1a.spladed.v1.EncodeResponse\x12U\n\x0c\x45ncodeStream\x12\x1f.spladed.v1.EncodeStreamRequest\x1a .spladed.v1.EncodeStreamResponse(\x01\x30\x01\x12\x45\n\x08Tokenize\x12\x1b.spladed.v1.TokenizeRequest\x1a\x1c.spladed.v1.TokenizeResponse\x12\x42\n\x07GetInfo\x12\x1a.spladed.v1.GetInfoRequest\x1a\x1b.spladed.v1.GetInfoResponse\x12T\n\rGetVocabulary\x12 .spladed.v1.GetVocabularyRequest\x1a!.spladed.v1.GetVocabularyResponseBW\n\rio.spladed.v1B\x0c\x45ncoderProtoP\x01Z6github.com/spladed/spladed/gen/go/spladed/v1;spladedv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,40 +34,40 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'spladed.v1.encoder_pb2', _g
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\rio.spladed.v1B\014EncoderProtoP\001Z6github.com/spladed/spladed/gen/go/spladed/v1;spladedv1'
-  _globals['_KIND']._serialized_start=1733
-  _globals['_KIND']._serialized_end=1796
-  _globals['_LONGTEXT']._serialized_start=1798
-  _globals['_LONGTEXT']._serialized_end=1906
+  _globals['_KIND']._serialized_start=1939
+  _globals['_KIND']._serialized_end=2002
+  _globals['_LONGTEXT']._serialized_start=2004
+  _globals['_LONGTEXT']._serialized_end=2112
   _globals['_PRUNING']._serialized_start=90
   _globals['_PRUNING']._serialized_end=176
   _globals['_ENCODEOPTIONS']._serialized_start=179
-  _globals['_ENCODEOPTIONS']._serialized_end=341
-  _globals['_ENCODEREQUEST']._serialized_start=343
-  _globals['_ENCODEREQUEST']._serialized_end=417
-  _globals['_ENCODERESPONSE']._serialized_start=420
-  _globals['_ENCODERESPONSE']._serialized_end=556
-  _globals['_ENCODESTREAMREQUEST']._serialized_start=558
-  _globals['_ENCODESTREAMREQUEST']._serialized_end=641
-  _globals['_ENCODESTREAMRESPONSE']._serialized_start=644
-  _globals['_ENCODESTREAMRESPONSE']._serialized_end=779
-  _globals['_TOKENIZEREQUEST']._serialized_start=781
-  _globals['_TOKENIZEREQUEST']._serialized_end=857
-  _globals['_TOKENIZEDTEXT']._serialized_start=859
-  _globals['_TOKENIZEDTEXT']._serialized_end=922
-  _globals['_TOKENIZERESPONSE']._serialized_start=924
-  _globals['_TOKENIZERESPONSE']._serialized_end=984
-  _globals['_GETINFOREQUEST']._serialized_start=986
-  _globals['_GETINFOREQUEST']._serialized_end=1002
-  _globals['_GETINFORESPONSE']._serialized_start=1004
-  _globals['_GETINFORESPONSE']._serialized_end=1115
-  _globals['_BUNDLEINFO']._serialized_start=1118
-  _globals['_BUNDLEINFO']._serialized_end=1458
-  _globals['_LIMITS']._serialized_start=1461
-  _globals['_LIMITS']._serialized_end=1605
-  _globals['_GETVOCABULARYREQUEST']._serialized_start=1607
-  _globals['_GETVOCABULARYREQUEST']._serialized_end=1675
-  _globals['_GETVOCABULARYRESPONSE']._serialized_start=1677
-  _globals['_GETVOCABULARYRESPONSE']._serialized_end=1731
-  _globals['_ENCODER']._serialized_start=1909
-  _globals['_ENCODER']._serialized_end=2295
+  _globals['_ENCODEOPTIONS']._serialized_end=387
+  _globals['_ENCODEREQUEST']._serialized_start=389
+  _globals['_ENCODEREQUEST']._serialized_end=463
+  _globals['_ENCODERESPONSE']._serialized_start=466
+  _globals['_ENCODERESPONSE']._serialized_end=602
+  _globals['_ENCODESTREAMREQUEST']._serialized_start=604
+  _globals['_ENCODESTREAMREQUEST']._serialized_end=687
+  _globals['_ENCODESTREAMRESPONSE']._serialized_start=690
+  _globals['_ENCODESTREAMRESPONSE']._serialized_end=825
+  _globals['_TOKENIZEREQUEST']._serialized_start=827
+  _globals['_TOKENIZEREQUEST']._serialized_end=903
+  _globals['_TOKENIZEDTEXT']._serialized_start=905
+  _globals['_TOKENIZEDTEXT']._serialized_end=968
+  _globals['_TOKENIZERESPONSE']._serialized_start=970
+  _globals['_TOKENIZERESPONSE']._serialized_end=1030
+  _globals['_GETINFOREQUEST']._serialized_start=1032
+  _globals['_GETINFOREQUEST']._serialized_end=1048
+  _globals['_GETINFORESPONSE']._serialized_start=1050
+  _globals['_GETINFORESPONSE']._serialized_end=1161
+  _globals['_BUNDLEINFO']._serialized_start=1164
+  _globals['_BUNDLEINFO']._serialized_end=1664
+  _globals['_LIMITS']._serialized_start=1667
+  _globals['_LIMITS']._serialized_end=1811
+  _globals['_GETVOCABULARYREQUEST']._serialized_start=1813
+  _globals['_GETVOCABULARYREQUEST']._serialized_end=1881
+  _globals['_GETVOCABULARYRESPONSE']._serialized_start=1883
+  _globals['_GETVOCABULARYRESPONSE']._serialized_end=1937
+  _globals['_ENCODER']._serialized_start=2115
+  _globals['_ENCODER']._serialized_end=2501
 # @@protoc_insertion_point(module_scope)

@@ -42,18 +42,20 @@ class Pruning(_message.Message):
     def __init__(self, top_terms: _Optional[int] = ..., threshold: _Optional[float] = ..., max_ratio: _Optional[float] = ..., alpha_mass: _Optional[float] = ...) -> None: ...
 
 class EncodeOptions(_message.Message):
-    __slots__ = ("bundle", "kind", "long_text", "max_length", "pruning")
+    __slots__ = ("bundle", "kind", "long_text", "max_length", "pruning", "chunk_overlap")
     BUNDLE_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     LONG_TEXT_FIELD_NUMBER: _ClassVar[int]
     MAX_LENGTH_FIELD_NUMBER: _ClassVar[int]
     PRUNING_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_OVERLAP_FIELD_NUMBER: _ClassVar[int]
     bundle: str
     kind: Kind
     long_text: LongText
     max_length: int
     pruning: Pruning
-    def __init__(self, bundle: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., long_text: _Optional[_Union[LongText, str]] = ..., max_length: _Optional[int] = ..., pruning: _Optional[_Union[Pruning, _Mapping]] = ...) -> None: ...
+    chunk_overlap: int
+    def __init__(self, bundle: _Optional[str] = ..., kind: _Optional[_Union[Kind, str]] = ..., long_text: _Optional[_Union[LongText, str]] = ..., max_length: _Optional[int] = ..., pruning: _Optional[_Union[Pruning, _Mapping]] = ..., chunk_overlap: _Optional[int] = ...) -> None: ...
 
 class EncodeRequest(_message.Message):
     __slots__ = ("texts", "options")
@@ -134,7 +136,7 @@ class GetInfoResponse(_message.Message):
     def __init__(self, version: _Optional[str] = ..., bundles: _Optional[_Iterable[_Union[BundleInfo, _Mapping]]] = ..., limits: _Optional[_Union[Limits, _Mapping]] = ...) -> None: ...
 
 class BundleInfo(_message.Message):
-    __slots__ = ("name", "aliases", "space_id", "bundle_id", "dimension", "architecture", "source", "commit", "licence", "precision", "target", "pooling", "activation", "special_terms", "query_side", "query_max_length", "document_max_length")
+    __slots__ = ("name", "aliases", "space_id", "bundle_id", "dimension", "architecture", "source", "commit", "licence", "precision", "target", "pooling", "activation", "special_terms", "query_side", "query_max_length", "document_max_length", "query_prompt", "document_prompt", "query_pruning", "document_pruning", "query_source")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ALIASES_FIELD_NUMBER: _ClassVar[int]
     SPACE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -152,6 +154,11 @@ class BundleInfo(_message.Message):
     QUERY_SIDE_FIELD_NUMBER: _ClassVar[int]
     QUERY_MAX_LENGTH_FIELD_NUMBER: _ClassVar[int]
     DOCUMENT_MAX_LENGTH_FIELD_NUMBER: _ClassVar[int]
+    QUERY_PROMPT_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_PROMPT_FIELD_NUMBER: _ClassVar[int]
+    QUERY_PRUNING_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENT_PRUNING_FIELD_NUMBER: _ClassVar[int]
+    QUERY_SOURCE_FIELD_NUMBER: _ClassVar[int]
     name: str
     aliases: _containers.RepeatedScalarFieldContainer[str]
     space_id: str
@@ -169,7 +176,12 @@ class BundleInfo(_message.Message):
     query_side: str
     query_max_length: int
     document_max_length: int
-    def __init__(self, name: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ..., space_id: _Optional[str] = ..., bundle_id: _Optional[str] = ..., dimension: _Optional[int] = ..., architecture: _Optional[str] = ..., source: _Optional[str] = ..., commit: _Optional[str] = ..., licence: _Optional[str] = ..., precision: _Optional[str] = ..., target: _Optional[str] = ..., pooling: _Optional[str] = ..., activation: _Optional[str] = ..., special_terms: _Optional[str] = ..., query_side: _Optional[str] = ..., query_max_length: _Optional[int] = ..., document_max_length: _Optional[int] = ...) -> None: ...
+    query_prompt: str
+    document_prompt: str
+    query_pruning: Pruning
+    document_pruning: Pruning
+    query_source: str
+    def __init__(self, name: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ..., space_id: _Optional[str] = ..., bundle_id: _Optional[str] = ..., dimension: _Optional[int] = ..., architecture: _Optional[str] = ..., source: _Optional[str] = ..., commit: _Optional[str] = ..., licence: _Optional[str] = ..., precision: _Optional[str] = ..., target: _Optional[str] = ..., pooling: _Optional[str] = ..., activation: _Optional[str] = ..., special_terms: _Optional[str] = ..., query_side: _Optional[str] = ..., query_max_length: _Optional[int] = ..., document_max_length: _Optional[int] = ..., query_prompt: _Optional[str] = ..., document_prompt: _Optional[str] = ..., query_pruning: _Optional[_Union[Pruning, _Mapping]] = ..., document_pruning: _Optional[_Union[Pruning, _Mapping]] = ..., query_source: _Optional[str] = ...) -> None: ...
 
 class Limits(_message.Message):
     __slots__ = ("max_texts", "max_text_bytes", "max_request_bytes", "max_reply_bytes", "max_hits", "max_documents")
