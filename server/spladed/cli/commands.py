@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from spladed.cli.bench import bench_encode, bench_search
 from spladed.cli.encoding import encode, terms
 from spladed.cli.evaluate import evaluate
 from spladed.cli.exporting import export
@@ -32,3 +33,10 @@ index_app.command("compile")(compile_kernels)
 for command in (check, inspect, flush, compact, backup, restore):
     index_app.command()(command)
 app.add_typer(index_app, name="index")
+
+bench_app = typer.Typer(
+    help="Put a server under a rate of requests.", no_args_is_help=True, rich_markup_mode=None
+)
+bench_app.command("encode")(bench_encode)
+bench_app.command("search")(bench_search)
+app.add_typer(bench_app, name="bench")
