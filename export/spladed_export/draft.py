@@ -9,6 +9,7 @@ A reader never sees half a bundle, and a crash leaves at most a hidden sibling f
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from pathlib import Path
@@ -18,9 +19,10 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 import onnx
+from onnx import helper, numpy_helper
 
 from spladed.bundle import MANIFEST_FILE, QUERY_TABLE_FILE, file_sha256
-from spladed.errors import AlreadyExists, NotFound
+from spladed.errors import AlreadyExists, Forbidden, NotFound
 from spladed.manifest import Manifest
 
 __all__ = ["Draft", "save_graph"]
@@ -28,13 +30,14 @@ __all__ = ["Draft", "save_graph"]
 # protobuf stops at 2 GB; above 1 GB the weights go beside the graph, where onnxruntime
 # maps them instead of parsing them.
 _EXTERNAL_BYTES = 1 << 30
+_PAGE = 4_096  # where a map may begin
 
 
 class Draft:
     """A context: leaving it without `publish` removes everything that was written.
 
-    Raises AlreadyExists where `out` is there already; with `force` only where it is
-    something else than a bundle.
+    Raises AlreadyExists where `out` is there already (with `force` only where it is something
+    else than a bundle), and on entering Forbidden where nothing can be written.
     """
 
     def __init__(self, out: Path, *, force: bool) -> None:
@@ -44,7 +47,14 @@ class Draft:
 
     def __enter__(self) -> Self:
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir()
+        try:
+            self.folder.mkdir()
+        except OSError as error:
+            raise Forbidden(
+                f"nothing can be written beside {self._out} ({error.strerror}); give another place",
+                reason="OUT_UNWRITABLE",
+                field="out",
+            ) from error
         return self
 
     def __exit__(
@@ -94,12 +104,48 @@ class Draft:
 
 
 def save_graph(model: onnx.ModelProto, path: Path) -> Path:
-    """Writes a graph (and beside it NAME.data above 1 GB): same graph, same bytes."""
-    if model.ByteSize() > _EXTERNAL_BYTES:
-        onnx.save(model, str(path), save_as_external_data=True, location=f"{path.name}.data")
-    else:
-        path.write_bytes(model.SerializeToString(deterministic=True))
+    """Writes a graph (and beside it NAME.data above 1 GB): same graph, same bytes.
+
+    The model is left as it is; onnx.save would empty it into its file.
+    """
+    if sum(map(_size, model.graph.initializer)) > _EXTERNAL_BYTES:
+        model = _beside(model, path.with_name(f"{path.name}.data"))
+    path.write_bytes(model.SerializeToString(deterministic=True))
     return path
+
+
+def _size(tensor: onnx.TensorProto) -> int:
+    """Bytes of a tensor, by its shape: protobuf cannot measure a message of over 2 GB."""
+    return math.prod(tensor.dims) * helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+
+
+def _beside(model: onnx.ModelProto, data: Path) -> onnx.ModelProto:
+    """The graph, its larger weights written to the file `data`, each from a page's start on."""
+    graph, tensors = model.graph, []
+    with data.open("wb") as file:
+        for tensor in graph.initializer:
+            if _size(tensor) < _PAGE:
+                tensors.append(tensor)
+                continue
+            file.write(bytes(-file.tell() % _PAGE))
+            tensors.append(_placed(tensor, data.name, file.tell()))
+            file.write(numpy_helper.to_array(tensor).tobytes())
+    light = helper.make_graph(graph.node, graph.name, graph.input, graph.output, tensors)
+    return helper.make_model(
+        light, opset_imports=model.opset_import, ir_version=model.ir_version,
+        producer_name=model.producer_name,
+    )  # fmt: skip
+
+
+def _placed(tensor: onnx.TensorProto, location: str, offset: int) -> onnx.TensorProto:
+    """A tensor that says where its values are."""
+    placed = onnx.TensorProto(
+        name=tensor.name, data_type=tensor.data_type, dims=tensor.dims,
+        data_location=onnx.TensorProto.EXTERNAL,
+    )  # fmt: skip
+    for key, value in (("location", location), ("offset", offset), ("length", _size(tensor))):
+        placed.external_data.add(key=key, value=str(value))
+    return placed
 
 
 def _check_out(out: Path, force: bool) -> None:
