@@ -24,7 +24,8 @@ from spladed_export.describe import (
     plain_tokenizer,
 )
 from spladed_export.draft import Draft, save_graph
-from spladed_export.graft import Head, MaskedLM, graft, split
+from spladed_export.ending import split
+from spladed_export.graft import Head, MaskedLM, graft
 from spladed_export.lower import decoder_scale, lower_int8
 from spladed_export.onnx_export import masked_lm
 from spladed_export.probe import Graph, Table

@@ -15,8 +15,9 @@ from spladed.pruning import Pruning
 from spladed_export.build import Build
 from spladed_export.describe import Asked, manifest_of, versions
 from spladed_export.draft import Draft
+from spladed_export.licence import warning
 from spladed_export.report import Report
-from spladed_export.source import read, read_query_side
+from spladed_export.source import Checkpoint, read, read_query_side
 from spladed_export.verify import golden_rows, verify_fresh_process, verify_pairs
 
 __all__ = ["export"]
@@ -31,6 +32,7 @@ def export(
     precision: Precision = "fp32",
     target: Target = "cpu",
     revision: str | None = None,
+    allow_pickle: bool = False,
     force: bool = False,
     pooling: Pooling | None = None,
     activation: Activation | None = None,
@@ -48,6 +50,8 @@ def export(
     source:   a hub id, or the folder of a transformers model, of a sentence-transformers
               SparseEncoder, or of an ONNX masked-LM that optimum exported
     revision: branch, tag or commit, for a hub id
+    allow_pickle: whether weights may be read from pickles, where there are no safetensors;
+              torch then takes tensors from them and refuses everything else
     force:    whether an existing bundle at `out` is replaced
     pooling, activation: of a source that does not state them; by default the maximum of
               log(1 + relu(x))
@@ -57,7 +61,8 @@ def export(
               file with a weight for each token
     *_max_length: tokens of a text, special tokens included; by default the source's own
     *_pruning: of every row of a kind
-    progress: is told, line by line, what is being done
+    progress: is told, line by line, what is being done, and to mind the licence where it
+              forbids commercial use or is not stated
 
     Raises what `source.read` raises, Mismatch (VERIFY_...) where the gate refuses the
     result, AlreadyExists for `out`. Whatever it raises, nothing is left behind.
@@ -72,12 +77,16 @@ def export(
     }
     with Draft(Path(out), force=force) as draft, ExitStack() as opened:
         progress(f"reading {source}")
-        checkpoint = read(source, revision, pooling=pooling, activation=activation)
+        checkpoint = read(
+            source, revision, pooling=pooling, activation=activation, allow_pickle=allow_pickle
+        )
         if query_source is not None:
             query = read_query_side(
-                checkpoint, query_source, query_revision, pooling=pooling, activation=activation
-            )
+                checkpoint, query_source, query_revision,
+                pooling=pooling, activation=activation, allow_pickle=allow_pickle,
+            )  # fmt: skip
             checkpoint = replace(checkpoint, query=query)
+        _warn(checkpoint, progress)
         build = Build(draft, opened, precision, progress)
         about, pairs, vocabulary = build.sides(checkpoint, special_terms, asked)
         progress("verifying against the source")
@@ -93,6 +102,14 @@ def export(
         draft.write_manifest(replace(manifest, verification=report.to_mapping()))
         draft.publish()
     return Bundle.open(out)
+
+
+def _warn(checkpoint: Checkpoint, progress: Callable[[str], None]) -> None:
+    sides = [checkpoint] if checkpoint.query is None else [checkpoint, checkpoint.query]
+    for name, licence in dict.fromkeys((side.name, side.licence) for side in sides):
+        line = warning(name, licence)
+        if line is not None:
+            progress(line)
 
 
 def _check_word(field: str, found: str | None, allowed: tuple[str | None, ...]) -> None:

@@ -15,26 +15,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
-from spladed.errors import Mismatch
 from spladed.manifest import Activation, Model, Pooling
-from spladed_export.nodes import (
-    IR_VERSION,
-    Nodes,
-    initializers,
-    producers,
-    prune,
-    symbolic,
-)
+from spladed_export.nodes import IR_VERSION, Nodes, prune, symbolic
 
 __all__ = [
     "BLOCK", "Head", "Logits", "MaskedLM", "Product", "blocks", "csr", "finish", "graft",
-    "pooled", "pooled_hidden", "split",
+    "pooled", "pooled_hidden",
 ]  # fmt: skip
 
 # Both give the name of what they make; see `pooled`.
@@ -68,8 +59,9 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class MaskedLM:
-    """A masked-LM graph without its end. hidden: the name of the decoder's input [B, S, H].
+    """A masked-LM graph without its end (`ending.split`).
 
+    hidden:  the name of the decoder's input [B, S, H]
     decoder: float32 [H, V]; bias: float32 [V]
     """
 
@@ -77,28 +69,6 @@ class MaskedLM:
     hidden: str
     decoder: np.ndarray
     bias: np.ndarray
-
-
-def split(model: onnx.ModelProto) -> MaskedLM:
-    """Cuts `MatMul(hidden, decoder) [+ bias] -> logits` off the end of the graph.
-
-    Raises Mismatch, naming the node found, where the graph ends in something else.
-    """
-    made, known = producers(model.graph), initializers(model.graph)
-    last = _through_identity(made, model.graph.output[0].name)
-    bias_name, product = "", last
-    if last.op_type == "Add":
-        bias_name = next((name for name in last.input if name in known), "")
-        product = _through_identity(made, next(n for n in last.input if n != bias_name))
-    decoder = _decoder(made, known, product)
-    bias = numpy_helper.to_array(known[bias_name]) if bias_name else np.zeros(decoder.shape[1])
-    encoder = onnx.ModelProto()
-    encoder.CopyFrom(model)
-    hidden = product.input[0]
-    del encoder.graph.output[:]
-    encoder.graph.output.append(symbolic(hidden, TensorProto.FLOAT, "batch", "sequence", "hidden"))
-    prune(encoder.graph)
-    return MaskedLM(encoder, hidden, decoder, bias.astype(np.float32))
 
 
 def graft(lm: MaskedLM, head: Head) -> onnx.ModelProto:
@@ -230,35 +200,3 @@ def _sum_of_activations(
         weights = _activate(nodes, nodes.op("Add", block, shift), head.activation)
         parts.append(nodes.op("ReduceSum", nodes.op("Mul", weights, wide_mask), one, keepdims=0))
     return nodes.op("Concat", *parts, axis=1)
-
-
-def _decoder(
-    made: dict[str, onnx.NodeProto], known: dict[str, Any], product: onnx.NodeProto
-) -> np.ndarray:
-    """The decoder's weights [H, V], read through the Transpose that ties them to embeddings."""
-    if product.op_type != "MatMul":
-        raise _not_a_decoder(f"{product.op_type} ({product.name})")
-    name = product.input[1]
-    maker = made.get(name)
-    if maker is not None and maker.op_type == "Transpose" and maker.input[0] in known:
-        return numpy_helper.to_array(known[maker.input[0]]).T
-    if name not in known:
-        raise _not_a_decoder(f"MatMul by {name}, which is no constant")
-    return numpy_helper.to_array(known[name])
-
-
-def _through_identity(made: dict[str, onnx.NodeProto], name: str) -> onnx.NodeProto:
-    while name in made and made[name].op_type == "Identity":
-        name = made[name].input[0]
-    if name not in made:
-        raise _not_a_decoder(f"{name}, which no node makes")
-    return made[name]
-
-
-def _not_a_decoder(found: str) -> Mismatch:
-    return Mismatch(
-        f"the masked-LM graph ends in {found}; expected MatMul(hidden, decoder weights), with or "
-        "without an Add of the bias; export it without fusions and without quantisation",
-        reason="SOURCE_GRAPH",
-        field="source",
-    )

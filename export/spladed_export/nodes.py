@@ -9,7 +9,9 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-__all__ = ["IR_VERSION", "OPSET", "Nodes", "initializers", "producers", "prune", "symbolic"]
+__all__ = [
+    "IR_VERSION", "OPSET", "Nodes", "constants", "initializers", "producers", "prune", "symbolic",
+]  # fmt: skip
 
 OPSET = 18  # the first with ReduceMax's axes as an input, which every current runtime reads
 IR_VERSION = 10  # the highest that onnxruntime 1.18 and later load
@@ -44,6 +46,18 @@ class Nodes:
             array = array.reshape(np.shape(values))  # ascontiguousarray makes 1-d of a scalar
             self.initializers.append(numpy_helper.from_array(array, full))
         return full
+
+
+def constants(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
+    """The initializers, and the tensors of Constant nodes, by name."""
+    made = {
+        node.output[0]: each.t
+        for node in graph.node
+        if node.op_type == "Constant"
+        for each in node.attribute
+        if each.name == "value"
+    }
+    return initializers(graph) | made
 
 
 def producers(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:

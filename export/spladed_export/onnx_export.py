@@ -1,4 +1,4 @@
-"""A checkpoint becomes a masked-LM graph, through optimum; a graph that it made is read.
+"""A checkpoint becomes a masked-LM graph, through optimum.
 
 optimum is the exporter because the field keeps its list of architectures there and most
 ONNX masked-LMs on the hub come from it: one graft serves both.
@@ -15,24 +15,25 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from onnx import TensorProto
 
 from spladed.errors import Corrupt, Mismatch
+from spladed_export.found_graph import read_graph
 from spladed_export.nodes import OPSET
 from spladed_export.source import Checkpoint
 from spladed_export.table import StaticTable
 
 __all__ = ["load_model", "load_tokenizer", "masked_lm", "quiet"]
 
-_NEWEST_OPSET = 22  # the last that IR version 10 carries
-_INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
-_HALF: dict[int, str] = {TensorProto.FLOAT16: "float16", TensorProto.BFLOAT16: "bfloat16"}
+# What transformers, torch and pickle raise for files that do not fit, beside its own.
+_MISFITS = (
+    RuntimeError, OSError, ValueError, KeyError, TypeError, AttributeError, ImportError, EOFError,
+)  # fmt: skip
 
 
 def masked_lm(checkpoint: Checkpoint) -> onnx.ModelProto:
     """The fp32 graph token ids, mask -> logits [B, S, V] (eager attention, opset 18)."""
     if checkpoint.graph is not None:
-        return _read_graph(checkpoint.graph)
+        return read_graph(checkpoint.graph)
     from optimum.exporters.onnx import onnx_export_from_model
 
     model = load_model(checkpoint)
@@ -57,13 +58,15 @@ def load_model(checkpoint: Checkpoint) -> Any:
                 checkpoint.folder,
                 attn_implementation="eager",
                 dtype=torch.float32,
-                use_safetensors=True,
+                use_safetensors=not checkpoint.pickled,
+                weights_only=True,
                 output_loading_info=True,
                 trust_remote_code=False,
             )
-    except (RuntimeError, OSError, ValueError) as error:
+    except _MISFITS as error:
         raise Corrupt(
-            f"{checkpoint.folder}: the weights do not fit config.json ({error})",
+            f"{checkpoint.folder}: the weights cannot be read, or do not fit config.json "
+            f"({_cause(error)})",
             reason="SOURCE_WEIGHTS",
             field="source",
         ) from error
@@ -77,6 +80,13 @@ def load_model(checkpoint: Checkpoint) -> Any:
             field="source",
         )
     return model.eval()
+
+
+def _cause(error: BaseException) -> str:
+    """What an error and its first cause say: transformers hides torch's refusal of a pickle."""
+    while error.__cause__ is not None or error.__context__ is not None:
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    return f"{type(error).__name__}: {error}"
 
 
 def load_tokenizer(checkpoint: Checkpoint | StaticTable) -> Any:
@@ -113,61 +123,6 @@ def _no_tokenizer(checkpoint: Checkpoint | StaticTable, what: str) -> Mismatch:
         f"the tokenizer of {checkpoint.name} {what}; export needs the one that the model was "
         "trained with",
         reason="SOURCE_TOKENIZER",
-        field="source",
-    )
-
-
-def _read_graph(path: Path) -> onnx.ModelProto:
-    try:
-        model = onnx.load(str(path))
-    except Exception as error:  # protobuf's DecodeError, or a missing data file
-        raise Corrupt(
-            f"{path} is not a readable ONNX graph ({error}); export it again",
-            reason="SOURCE_GRAPH",
-            field="source",
-        ) from error
-    _check_opset(model, path)
-    _check_operators(model, path)
-    _check_ends(model, path)
-    return model
-
-
-def _check_opset(model: onnx.ModelProto, path: Path) -> None:
-    opset = next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 0)
-    if not OPSET <= opset <= _NEWEST_OPSET:
-        raise _refused(path, f"has opset {opset}", f"{OPSET} to {_NEWEST_OPSET}: --opset {OPSET}")
-
-
-def _check_operators(model: onnx.ModelProto, path: Path) -> None:
-    for node in model.graph.node:
-        if node.domain not in ("", "ai.onnx"):
-            raise _refused(
-                path,
-                f"holds {node.domain}.{node.op_type}",
-                "a graph without fusions: no --optimize",
-            )
-        if any(word in node.op_type.lower() for word in ("quantize", "integer", "qlinear")):
-            raise _refused(path, f"is quantised ({node.op_type})", "fp32: --precision does that")
-    for tensor in model.graph.initializer:
-        if tensor.data_type in _HALF:
-            raise _refused(path, f"holds {_HALF[tensor.data_type]} weights", "fp32: --dtype fp32")
-
-
-def _check_ends(model: onnx.ModelProto, path: Path) -> None:
-    inputs = {node.name for node in model.graph.input}
-    rank = len(model.graph.output[0].type.tensor_type.shape.dim)
-    if not {"input_ids", "attention_mask"} <= inputs <= _INPUTS or rank != 3:
-        raise _refused(
-            path,
-            f"maps {sorted(inputs)} to {model.graph.output[0].name} of rank {rank}",
-            "input_ids and attention_mask to logits [B, S, V]: --task fill-mask",
-        )
-
-
-def _refused(path: Path, found: str, expected: str) -> Mismatch:
-    return Mismatch(
-        f"{path} {found}; expected {expected} (optimum-cli export onnx)",
-        reason="SOURCE_GRAPH",
         field="source",
     )
 

@@ -4,12 +4,12 @@ Four kinds of source: a hub id, a transformers folder, a sentence-transformers
 `SparseEncoder` folder, and a folder that optimum exported (a graph instead of weights).
 Queries may have a side of their own: the source's Router or idf.json tells, or whoever
 exports names another source for it.
-Weights are read from safetensors only: pickles run code, and so would remote code.
+Weights are read from safetensors; from pickles only where whoever exports allows it. Code of
+a model's own is never run.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,8 +17,9 @@ from typing import Any
 
 from spladed.errors import Corrupt, InvalidInput, Mismatch, NotFound
 from spladed.manifest import Activation, Kind, Pooling
-from spladed_export.files import find_weights, read_json, sha256_of
+from spladed_export.files import find_weights, read_json, refuse_remote_code, sha256_of
 from spladed_export.hub import looks_like_hub_id, snapshot
+from spladed_export.licence import licence_of
 from spladed_export.modules import Modules, Network, StaticEmbedding, read_modules
 from spladed_export.table import TABLE_FILE, StaticTable, read_static_embedding
 
@@ -45,7 +46,7 @@ class Checkpoint:
     folder:       of config.json, the tokenizer, and the weights or the graph
     commit:       of the hub, or empty
     licence:      as the model card states it, or empty
-    weights:      safetensors files, in name order; the graph's files for an ONNX source
+    weights:      safetensors or pickles, in name order; the graph's files for an ONNX source
     graph:        model.onnx of a folder that optimum exported, else None
     positions:    tokens the checkpoint can take, special tokens included
     text_length:  tokens a text may have by the source's own settings
@@ -71,6 +72,11 @@ class Checkpoint:
     max_active_dims: int
     query: Checkpoint | StaticTable | None = None
 
+    @property
+    def pickled(self) -> bool:
+        """Whether the weights are pickles."""
+        return self.graph is None and self.weights[0].suffix == ".bin"
+
     def weights_sha256(self) -> str:
         """One hash over the bytes of all weight files, in name order."""
         return sha256_of(self.weights)
@@ -83,10 +89,11 @@ class _Found:
     root: Path
     name: str
     commit: str
+    allow_pickle: bool
 
     @property
     def licence(self) -> str:
-        return _licence(self.root / "README.md")
+        return licence_of(self.root / "README.md")
 
 
 def read(
@@ -95,17 +102,19 @@ def read(
     *,
     pooling: Pooling | None = None,
     activation: Activation | None = None,
+    allow_pickle: bool = False,
 ) -> Checkpoint:
     """The checkpoint that `source` names; hub ids are downloaded (at `revision`).
 
     pooling, activation: of a source that does not state them itself
+    allow_pickle: whether weights may be pickles, where there are no safetensors
 
     Raises NotFound, Forbidden (gated) or Unavailable (offline) where there is none to be
     had, InvalidInput and Mismatch where it is not one that this version exports, and
     Corrupt for files that are cut short.
     """
-    found = _find(source, revision)
-    modules = read_modules(found.root, pooling, activation)
+    found = _find(source, revision, allow_pickle)
+    modules = _modules(found.root, pooling, activation)
     documents = _describe(found, modules.document, modules)
     return replace(documents, query=_own_query_side(found, modules, documents))
 
@@ -117,6 +126,7 @@ def read_query_side(
     *,
     pooling: Pooling | None = None,
     activation: Activation | None = None,
+    allow_pickle: bool = False,
 ) -> Checkpoint | StaticTable:
     """The query side that `source` names: a checkpoint like any other, or a JSON file of
     weights by token. Of a checkpoint with sides of its own it is the queries'.
@@ -134,16 +144,25 @@ def read_query_side(
     if path.suffix == ".json" and path.is_file():
         said = (path.name, "", "", documents.vocabulary_size, documents.text_length)
         return StaticTable(documents.folder, *said, path)
-    other = read(source, revision, pooling=pooling, activation=activation)
+    other = read(
+        source, revision, pooling=pooling, activation=activation, allow_pickle=allow_pickle
+    )
     return other if other.query is None else other.query
 
 
-def _find(source: str | Path, revision: str | None) -> _Found:
+def _find(source: str | Path, revision: str | None, allow_pickle: bool) -> _Found:
     if Path(source).is_dir():
-        return _Found(Path(source), Path(source).resolve().name, "")
+        if revision is not None:
+            raise InvalidInput(
+                f"revision is {revision!r}, and {source} is a folder; leave it out, or give a "
+                "hub id",
+                reason="SOURCE_REVISION",
+                field="revision",
+            )
+        return _Found(Path(source), Path(source).resolve().name, "", allow_pickle)
     if looks_like_hub_id(str(source)):
-        root, commit = snapshot(str(source), revision)
-        return _Found(root, str(source), commit)
+        root, commit = snapshot(str(source), revision, allow_pickle=allow_pickle)
+        return _Found(root, str(source), commit, allow_pickle)
     raise NotFound(
         f"source {str(source)!r} is no folder here and no hub id (owner/name)",
         reason="SOURCE_NOT_FOUND",
@@ -151,12 +170,25 @@ def _find(source: str | Path, revision: str | None) -> _Found:
     )
 
 
+def _modules(root: Path, pooling: Pooling | None, activation: Activation | None) -> Modules:
+    try:
+        return read_modules(root, pooling, activation)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise Corrupt(
+            f"{root / 'modules.json'}, or a file that it leads to, is not as "
+            f"sentence-transformers writes it ({type(error).__name__}: {error}); download the "
+            "model again",
+            reason="SOURCE_JSON",
+            field="source",
+        ) from error
+
+
 def _describe(found: _Found, network: Network, modules: Modules) -> Checkpoint:
     folder = network.folder
     config = read_json(folder / "config.json")
-    _refuse_remote_code(config, folder)
+    refuse_remote_code(folder)
     architecture = _architecture(config, folder)
-    weights, graph = find_weights(folder)
+    weights, graph = find_weights(folder, allow_pickle=found.allow_pickle)
     positions = _positions(config, architecture, folder)
     return Checkpoint(
         folder=folder,
@@ -184,7 +216,7 @@ def _own_query_side(
     if isinstance(modules.query, StaticEmbedding):
         folder = modules.query.folder
         length = _text_length(found.root, folder, documents.positions)
-        return read_static_embedding(folder, *said, length)
+        return read_static_embedding(folder, *said, length, allow_pickle=found.allow_pickle)
     if modules.query is not None:
         return _describe(found, modules.query, modules)
     # OpenSearch's inference-free models: no list of modules says what the file is for.
@@ -192,16 +224,6 @@ def _own_query_side(
     if table.is_file() and not (found.root / "modules.json").is_file():
         return StaticTable(documents.folder, *said, documents.text_length, table)
     return None
-
-
-def _refuse_remote_code(config: Mapping[str, Any], folder: Path) -> None:
-    if "auto_map" in config:
-        raise InvalidInput(
-            f"{folder / 'config.json'} asks for code of its own (auto_map: "
-            f"{config['auto_map']}); spladed never runs code from a model",
-            reason="SOURCE_REMOTE_CODE",
-            field="source",
-        )
 
 
 def _architecture(config: Mapping[str, Any], folder: Path) -> str:
@@ -258,12 +280,3 @@ def _text_length(root: Path, folder: Path, positions: int) -> int:
         if isinstance(length, int | float) and 3 <= length <= positions:
             return int(length)
     return min(_LONGEST_DEFAULT, positions)
-
-
-def _licence(card: Path) -> str:
-    """`license:` of the model card's front matter, as written; empty without one."""
-    if not card.is_file():
-        return ""
-    front = re.match(r"---\n(.*?)\n---", card.read_text("utf-8", errors="replace"), re.DOTALL)
-    found = re.search(r"^license:[ \t]*(\S+)", front.group(1), re.MULTILINE) if front else None
-    return found.group(1).strip("'\"") if found else ""

@@ -7,7 +7,7 @@ OpenSearch's models bring it in idf.json, for the documents' tokenizer.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 
 from spladed.errors import Corrupt, InvalidInput, Mismatch
 from spladed.sparse import MAX_WEIGHT
-from spladed_export.files import find_weights, read_json, sha256_of
+from spladed_export.files import find_weights, read_json, refuse_remote_code, sha256_of
 
 __all__ = ["TABLE_FILE", "StaticTable", "read_static_embedding"]
 
@@ -32,8 +32,8 @@ class StaticTable:
     folder:          of its tokenizer
     vocabulary_size: V, the documents'
     text_length:     tokens a query may have by the source's own settings
-    weights_path:    safetensors with the tensor "weight" [at most V], or JSON token -> weight,
-                     whose tokenizer is the documents'
+    weights_path:    safetensors or a pickle with the tensor "weight" [at most V], or JSON
+                     token -> weight, whose tokenizer is the documents'
     """
 
     folder: Path
@@ -68,7 +68,7 @@ class StaticTable:
         return found
 
     def _from_tensor(self) -> npt.NDArray[np.float32]:
-        stored = load_file(self.weights_path).get("weight")
+        stored = _tensors(self.weights_path).get("weight")
         if stored is None or stored.ndim != 1 or len(stored) > self.vocabulary_size:
             shape = "none" if stored is None else f"one of {stored.shape}"
             raise Mismatch(
@@ -97,14 +97,25 @@ class StaticTable:
 
 
 def read_static_embedding(
-    folder: Path, name: str, commit: str, licence: str, vocabulary_size: int, text_length: int
+    folder: Path,
+    name: str,
+    commit: str,
+    licence: str,
+    vocabulary_size: int,
+    text_length: int,
+    *,
+    allow_pickle: bool = False,
 ) -> StaticTable:
-    """The table of a SparseStaticEmbedding's folder; raises as `find_weights` does."""
+    """The table of a SparseStaticEmbedding's folder.
+
+    Raises as `refuse_remote_code` and `find_weights` do.
+    """
+    refuse_remote_code(folder)
     settings = folder / "config.json"
-    listed = json.loads(settings.read_text("utf-8")) if settings.is_file() else {}
+    listed = read_json(settings) if settings.is_file() else {}
     path = _json_path(listed, folder)
     if path is None:
-        (path, *more), graph = find_weights(folder)
+        (path, *more), graph = find_weights(folder, allow_pickle=allow_pickle)
         if more or graph is not None:
             raise Corrupt(
                 f"{folder} has {[path.name, *(each.name for each in more)]}; expected one file "
@@ -113,6 +124,25 @@ def read_static_embedding(
                 field="source",
             )
     return StaticTable(folder, name, commit, licence, vocabulary_size, text_length, path)
+
+
+def _tensors(path: Path) -> Mapping[str, npt.NDArray[Any]]:
+    """The tensors of a file by name. torch reads a pickle, and from it nothing but tensors."""
+    try:
+        if path.suffix != ".bin":
+            return load_file(path)
+        import torch
+
+        return {
+            name: tensor.float().numpy()
+            for name, tensor in torch.load(path, map_location="cpu", weights_only=True).items()
+        }
+    except Exception as error:  # torch, pickle and safetensors raise unrelated classes here
+        raise Corrupt(
+            f"{path} cannot be read as tensors ({error}); download the model again",
+            reason="SOURCE_WEIGHTS",
+            field="source",
+        ) from error
 
 
 def _json_path(settings: dict[str, Any], folder: Path) -> Path | None:

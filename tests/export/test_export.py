@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 from spladed.bundle import Bundle
-from spladed.encoder.encoder import Encoder
 from spladed.errors import SpladedError
 from spladed.manifest import Activation, Model, Pooling, Precision
 from spladed_export import export as exporting
 from spladed_export.export import export
 from spladed_export.reference import pooled
 from spladed_export.tiny import FAMILIES
-
-
-@pytest.fixture(scope="module")
-def onnx_source(bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What optimum-cli itself makes of the random BERT."""
-    folder = tmp_path_factory.mktemp("source") / "tiny-bert-onnx"
-    command = [Path(sys.executable).with_name("optimum-cli"), "export", "onnx"]
-    arguments = ["--model", bert, "--task", "fill-mask", folder]
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
@@ -92,95 +75,6 @@ def test_precision_changes_the_bundle_and_not_the_space(bert: Path, tmp_path: Pa
 def test_lengths_can_be_set_and_belong_to_the_bundle(bert: Path, tmp_path: Path) -> None:
     bundle = export(bert, tmp_path / "out", query_max_length=16, document_max_length=64)
     assert (bundle.manifest.query.max_length, bundle.manifest.document.max_length) == (16, 64)
-
-
-def test_a_folder_exported_by_optimum_gives_the_rows_of_its_checkpoint(
-    onnx_source: Path, bert: Path, tmp_path: Path, ragged_texts: list[str]
-) -> None:
-    bundle = export(onnx_source, tmp_path / "graph")
-    assert "logits of the source's graph" in bundle.manifest.verification["reference"]
-    texts = ragged_texts[::10]
-    ours = Encoder.load(bundle).encode(texts, kind="document")
-    truth = Encoder.load(export(bert, tmp_path / "weights")).encode(texts, kind="document")
-    np.testing.assert_array_equal(ours.indices, truth.indices)
-    np.testing.assert_allclose(ours.values, truth.values, atol=1e-5)
-
-
-def test_a_graph_needs_no_torch(onnx_source: Path, tmp_path: Path) -> None:
-    """torch is hidden from a process of its own; transformers then only tokenizes."""
-    script = (
-        "import sys; sys.modules['torch'] = None\n"
-        "from spladed_export.export import export\n"
-        f"export({str(onnx_source)!r}, {str(tmp_path / 'out')!r}, precision='int8')\n"
-    )
-    environment = os.environ | {"USE_TORCH": "0"}
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert Bundle.open(tmp_path / "out").manifest.precision == "int8"
-
-
-def lower_opset(model: onnx.ModelProto) -> None:
-    model.opset_import[0].version = 14
-
-
-def fuse(model: onnx.ModelProto) -> None:
-    model.graph.node[-1].domain = "com.microsoft"
-
-
-def quantise(model: onnx.ModelProto) -> None:
-    model.graph.node.insert(0, helper.make_node("DequantizeLinear", ["a", "b"], ["c"]))
-
-
-def halve(model: onnx.ModelProto) -> None:
-    tensor = numpy_helper.from_array(np.zeros(1, np.float16), "half")
-    model.graph.initializer.append(tensor)
-
-
-def another_task(model: onnx.ModelProto) -> None:
-    output = helper.make_tensor_value_info("pooled", TensorProto.FLOAT, ["batch", 16])
-    model.graph.output.insert(0, output)
-
-
-def another_end(model: onnx.ModelProto) -> None:
-    """Logits that a softmax follows are no decoder's output."""
-    model.graph.node[-1].output[0] = "before"
-    model.graph.node.append(helper.make_node("Softmax", ["before"], ["logits"]))
-
-
-@pytest.mark.parametrize(
-    ("edit", "names"),
-    [
-        (lower_opset, "opset 14"),
-        (fuse, "com.microsoft"),
-        (quantise, "DequantizeLinear"),
-        (halve, "float16"),
-        (another_task, "pooled"),
-        (another_end, "Softmax"),
-    ],
-)
-def test_a_graph_that_cannot_be_grafted_is_refused(
-    onnx_source: Path, tmp_path: Path, edit: Callable[[onnx.ModelProto], None], names: str
-) -> None:
-    folder = Path(shutil.copytree(onnx_source, tmp_path / "copy"))
-    model = onnx.load(str(folder / "model.onnx"))
-    edit(model)
-    (folder / "model.onnx").write_bytes(model.SerializeToString())
-    with pytest.raises(SpladedError) as caught:
-        export(folder, tmp_path / "out")
-    assert caught.value.reason == "SOURCE_GRAPH"
-    assert names in caught.value.message
-    assert [path.name for path in tmp_path.iterdir()] == ["copy"]
-
-
-def test_a_graph_cut_short_is_refused(onnx_source: Path, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(onnx_source, tmp_path / "copy"))
-    graph = folder / "model.onnx"
-    graph.write_bytes(graph.read_bytes()[:5_000])
-    with pytest.raises(SpladedError) as caught:
-        export(folder, tmp_path / "out")
-    assert caught.value.reason == "SOURCE_GRAPH"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from spladed.errors import Mismatch
 from spladed.manifest import Activation, Pooling
 from spladed.ort import Session
 from spladed_export.draft import save_graph
-from spladed_export.graft import BLOCK, Head, blocks, graft, split
+from spladed_export.ending import split
+from spladed_export.graft import BLOCK, Head, blocks, graft
 from spladed_export.lower import decoder_scale, lower_int8
 from spladed_export.nodes import symbolic
 

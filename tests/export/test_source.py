@@ -185,7 +185,19 @@ REFUSED: list[tuple[Edit, str, str, str]] = [
         lambda f: edit_json(f / "config.json", auto_map={"AutoModel": "modeling.Own"}),
         "InvalidInput", "SOURCE_REMOTE_CODE", "modeling.Own",
     ),
-    (pickle_only, "InvalidInput", "SOURCE_PICKLE", "pytorch_model.bin"),
+    (
+        lambda f: edit_json(f / "tokenizer_config.json", auto_map={"AutoTokenizer": ["t.Own"]}),
+        "InvalidInput", "SOURCE_REMOTE_CODE", "tokenizer_config.json",
+    ),
+    (
+        lambda f: (f / "config.json").write_text("[]"),
+        "Corrupt", "SOURCE_JSON", "config.json is not a JSON object",
+    ),
+    (
+        lambda f: edit_json(f / "config.json", hidden_act="own"),
+        "Corrupt", "SOURCE_WEIGHTS", "KeyError: 'own'",
+    ),
+    (pickle_only, "InvalidInput", "SOURCE_PICKLE", "--allow-pickle"),
     (lambda f: (f / "model.safetensors").unlink(), "InvalidInput", "SOURCE_WEIGHTS", "no weights"),
     (truncate_weights, "Corrupt", "SOURCE_WEIGHTS", "promises"),
     (garble_header, "Corrupt", "SOURCE_WEIGHTS", "header"),

@@ -41,6 +41,9 @@ def export(
     precision: Annotated[Literal["fp32", "int8"], typer.Option(help="Of the weights.")] = "fp32",
     target: Annotated[Literal["cpu"], typer.Option(help="What the graph is made for.")] = "cpu",
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the hub.")] = None,
+    allow_pickle: Annotated[
+        bool, typer.Option("--allow-pickle", help="Read tensors from pickles, for want of others.")
+    ] = False,
     pooling: Annotated[
         Literal["max", "sum"] | None, typer.Option(help="If the source does not say: max.")
     ] = None,
@@ -65,7 +68,10 @@ def export(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")] = False,
 ) -> None:
-    """Turn a SPLADE checkpoint into a verified bundle (needs 'spladed[export]')."""
+    """Turn a SPLADE checkpoint into a verified bundle (needs 'spladed[export]').
+
+    Hub ids: HF_TOKEN opens gated and private models, HF_HUB_OFFLINE=1 takes what was kept.
+    """
     try:
         from spladed_export.export import export as run
     except ModuleNotFoundError as error:
@@ -80,6 +86,7 @@ def export(
         precision=precision,
         target=target,
         revision=revision,
+        allow_pickle=allow_pickle,
         force=force,
         pooling=pooling,
         activation=activation,
