@@ -87,7 +87,8 @@ class Build:
         self, kind: Kind, checkpoint: Checkpoint, model: Model, about: Described, splits: Path
     ) -> Pair:
         self.progress(f"exporting {checkpoint.architecture} to ONNX")
-        lm, head, side = split(masked_lm(checkpoint)), Head.of(model), about.sides[kind]
+        lm = split(masked_lm(checkpoint), checkpoint.vocabulary_size)
+        head, side = Head.of(model), about.sides[kind]
         tokenizer = Tokenizer(splits)
         exact = final = graft(lm, head)
         if self.precision != "fp32":

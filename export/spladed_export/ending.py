@@ -23,12 +23,20 @@ from spladed_export.nodes import Nodes, constants, producers, prune, symbolic
 __all__ = ["split"]
 
 
-def split(model: onnx.ModelProto) -> MaskedLM:
+def split(model: onnx.ModelProto, vocabulary_size: int) -> MaskedLM:
     """Cuts the decoder off the end of the graph.
 
-    Raises Mismatch, naming the node found, where the graph ends in something else.
+    Raises Mismatch, naming the node found, where the graph ends in something else than a
+    decoder of `vocabulary_size` columns.
     """
     found = _Reader.of(model.graph).decoder(model.graph.output[0].name)
+    if len(found.bias) != vocabulary_size:
+        raise Mismatch(
+            f"the masked-LM graph has logits for {len(found.bias)} terms, and config.json a "
+            f"vocab_size of {vocabulary_size}; they are of two models",
+            reason="SOURCE_GRAPH",
+            field="source",
+        )
     encoder = onnx.ModelProto()
     encoder.CopyFrom(model)
     hidden = found.states

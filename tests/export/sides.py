@@ -1,4 +1,4 @@
-"""Sources with a query side of their own, as sentence-transformers and OpenSearch write them."""
+"""Sources as others write them: with a query side of their own, or with pickled weights."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 
 from spladed_export.onnx_export import quiet
 
@@ -53,3 +54,11 @@ def json_table(checkpoint: Path, path: Path) -> dict[str, float]:
     table = {token: 1 + number / 100 for token, number in vocabulary.items() if number % 3 == 0}
     path.write_text(json.dumps(table))
     return table
+
+
+def pickled(folder: Path) -> Path:
+    """Turns the folder's safetensors into what transformers wrote before."""
+    weights = folder / "model.safetensors"
+    torch.save(load_file(weights), folder / "pytorch_model.bin")
+    weights.unlink()
+    return folder

@@ -150,7 +150,7 @@ def rows_of(model: onnx.ModelProto, folder: Path) -> np.ndarray:
 def test_every_ending_gives_its_decoder(tmp_path: Path, name: str) -> None:
     model, head = masked_lm(ENDINGS[name]), Head("max", "log1p_relu")
     expected = truth(model)
-    lm = split(model)
+    lm = split(model, VOCABULARY)
     assert lm.decoder.shape == (HIDDEN, VOCABULARY)
     assert 0 < (expected > 0).mean() < 0.9
     assert not {"decoder", "bias"} & {
@@ -202,5 +202,11 @@ def softmax(nodes: Nodes, hidden: str) -> str:
 )
 def test_another_ending_is_refused_by_name(ending: Ending, names: str) -> None:
     with pytest.raises(Mismatch, match=names) as caught:
-        split(masked_lm(ending))
+        split(masked_lm(ending), VOCABULARY)
+    assert caught.value.reason == "SOURCE_GRAPH"
+
+
+def test_a_decoder_of_another_vocabulary_is_refused() -> None:
+    with pytest.raises(Mismatch, match=f"{VOCABULARY} terms, and config.json .* 800") as caught:
+        split(masked_lm(gemm), 800)
     assert caught.value.reason == "SOURCE_GRAPH"

@@ -98,7 +98,7 @@ def compare(found: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
 @pytest.mark.parametrize("ending", ["bias", "bias first", "no bias", "tied", "identity"])
 def test_every_ending_is_cut_off(tmp_path: Path, ending: str) -> None:
     model, (ids, mask), head = masked_lm(100, ending), ragged(), Head("max", "log1p_relu")
-    lm = split(model)
+    lm = split(model, 100)
     assert lm.decoder.shape == (HIDDEN, 100)
     assert {tensor.name for tensor in lm.encoder.graph.initializer} == {"table"}
     compare(run(graft(lm, head), tmp_path, ids, mask), formula(model, ids, mask, head), 1e-5)
@@ -113,7 +113,7 @@ def test_the_head_is_the_formula(
     dropped = (0, vocabulary - 1) if vocabulary > 1 else ()
     model, (ids, mask) = masked_lm(vocabulary), ragged()
     head = Head(pooling, activation, dropped)
-    found = run(graft(split(model), head), tmp_path, ids, mask)
+    found = run(graft(split(model, vocabulary), head), tmp_path, ids, mask)
     compare(found, formula(model, ids, mask, head), 1e-4)
 
 
@@ -125,7 +125,7 @@ def test_the_int8_head_is_near_the_formula(
     model, (ids, mask), head = masked_lm(vocabulary), ragged(), Head(pooling, "log1p_relu", (3,))
     added = 1 if pooling == "max" else int(mask.sum(axis=1).max())
     table = numpy_helper.to_array(model.graph.initializer[0])
-    lowered = lower_int8(split(model), head, decoder_scale(np.abs(table).max(axis=1)))
+    lowered = lower_int8(split(model, vocabulary), head, decoder_scale(np.abs(table).max(axis=1)))
     found = run(lowered, tmp_path, ids, mask)
     expected = formula(model, ids, mask, head)
     # Random weights of 8 dimensions leave int8 little to average.
@@ -156,7 +156,7 @@ def test_another_end_is_refused_by_name() -> None:
     model = masked_lm(10)
     model.graph.node[-1].op_type = "Mul"
     with pytest.raises(Mismatch) as caught:
-        split(model)
+        split(model, 10)
     assert "Mul" in caught.value.message
 
 
@@ -164,5 +164,5 @@ def test_a_decoder_that_is_computed_is_refused() -> None:
     model = masked_lm(10)
     model.graph.node[1].input[1] = "hidden"
     with pytest.raises(Mismatch) as caught:
-        split(model)
+        split(model, 10)
     assert "no constant" in caught.value.message

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from spladed.bundle import Bundle
+from spladed.bundle import Bundle, file_sha256
 from tests.export.fake_hub import COMMITS, Hub, serving
+from tests.export.sides import pickled
 
 READ = """
 import json, sys
@@ -161,11 +162,20 @@ def test_a_graph_is_loaded_where_there_are_no_weights(reader: Reader) -> None:
 def test_the_command_exports_a_revision_and_warns_of_its_licence(
     reader: Reader, tmp_path: Path
 ) -> None:
-    main = "from spladed.cli import main; main()"
-    done = reader.run("-c", main, "export", "owner/name", str(tmp_path / "out"), "--revision", "v1")
+    older = pickled(reader.hub.folders[COMMITS[1]])
+    script = "from spladed.cli import main; main()"
+    asked = ("export", "owner/name", str(tmp_path / "out"), "--revision", "v1")
+    done = reader.run("-c", script, *asked)
+    assert done.returncode != 0
+    assert "--allow-pickle" in done.stderr
+    reader.hub.asked.clear()
+    done = reader.run("-c", script, *asked, "--allow-pickle")
     assert done.returncode == 0, done.stderr
     warned = "WARNING: owner/name is licensed cc-by-nc-sa-4.0, which forbids commercial use"
     assert warned in " ".join(done.stderr.split())
     source = Bundle.open(tmp_path / "out").manifest.source
     assert (source.name, source.commit) == ("owner/name", COMMITS[1])
     assert source.licence == "cc-by-nc-sa-4.0"
+    assert source.weights_sha256 == file_sha256(older / "pytorch_model.bin")
+    others = {each.path for each in reader.hub.asked if "/resolve/" not in each.path}
+    assert others == {"/api/models/owner/name/revision/v1"}, "nothing else asks the hub"

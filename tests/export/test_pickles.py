@@ -18,14 +18,7 @@ from spladed_export.export import export
 from spladed_export.source import read
 from spladed_export.tiny import VOCABULARY_SIZE
 from tests.export import sides
-
-
-def pickled(folder: Path) -> Path:
-    """Turns the folder's safetensors into what transformers wrote before."""
-    weights = folder / "model.safetensors"
-    torch.save(load_file(weights), folder / "pytorch_model.bin")
-    weights.unlink()
-    return folder
+from tests.export.sides import pickled
 
 
 class Harm:

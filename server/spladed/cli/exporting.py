@@ -42,7 +42,7 @@ def export(
     target: Annotated[Literal["cpu"], typer.Option(help="What the graph is made for.")] = "cpu",
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit on the hub.")] = None,
     allow_pickle: Annotated[
-        bool, typer.Option("--allow-pickle", help="Read tensors from pickles, for want of others.")
+        bool, typer.Option("--allow-pickle", help="For want of safetensors, pickles.")
     ] = False,
     pooling: Annotated[
         Literal["max", "sum"] | None, typer.Option(help="If the source does not say: max.")
@@ -70,7 +70,8 @@ def export(
 ) -> None:
     """Turn a SPLADE checkpoint into a verified bundle (needs 'spladed[export]').
 
-    Hub ids: HF_TOKEN opens gated and private models, HF_HUB_OFFLINE=1 takes what was kept.
+    Of the hub, HF_TOKEN opens gated and private models; HF_HUB_OFFLINE=1 takes what was
+    loaded before. From pickles torch takes tensors alone.
     """
     try:
         from spladed_export.export import export as run
