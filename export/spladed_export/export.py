@@ -64,8 +64,9 @@ def export(
     progress: is told, line by line, what is being done, and to mind the licence where it
               forbids commercial use or is not stated
 
-    Raises what `source.read` raises, Mismatch (VERIFY_...) where the gate refuses the
-    result, AlreadyExists for `out`. Whatever it raises, nothing is left behind.
+    Raises NotFound, AlreadyExists or Forbidden for `out` before anything is read, what
+    `source.read` raises, and Mismatch (VERIFY_...) where the gate refuses the result. Whatever
+    it raises, nothing is left behind.
     """
     _check_built(precision, target)
     _check_word("pooling", pooling, (None, *get_args(Pooling)))

@@ -48,7 +48,7 @@ def snapshot(name: str, revision: str | None, *, allow_pickle: bool = False) -> 
     if not _any(folder, weights):
         folder = _downloaded(name, folder.name, _GRAPHS, _IGNORED)
         if not _any(folder, ("model.onnx",)):
-            _refuse_pickles(name, folder.name)
+            _tell_why_none(name, folder.name)
     return folder, folder.name
 
 
@@ -69,11 +69,12 @@ def _downloaded(
         raise _translated(name, revision, error) from error
 
 
-def _refuse_pickles(name: str, commit: str) -> None:
+def _tell_why_none(name: str, commit: str) -> None:
+    """Tells why a snapshot has neither weights nor a graph, if it is for one of two reasons."""
     try:
         listed = huggingface_hub.list_repo_files(name, revision=commit)
-    except (hub_errors.HfHubHTTPError, OSError):
-        return  # offline: what was kept is all that can be told of
+    except (hub_errors.HfHubHTTPError, OSError) as error:
+        raise _offline(f"what was kept of {name} has no weights", type(error).__name__) from error
     pickles = [each for each in listed if fnmatch(each, _PICKLES)]
     if pickles:
         raise only_pickles(name, pickles)
@@ -105,7 +106,8 @@ def _translated(name: str, revision: str | None, error: Exception) -> SpladedErr
             reason="SOURCE_GATED",
             field="source",
         )
-    return _offline(name, revision, f"it answers {status}" if status else type(error).__name__)
+    what = f"{name!r} is no folder here, nothing of it at {revision or 'main'} was kept"
+    return _offline(what, f"it answers {status}" if status else type(error).__name__)
 
 
 def _statuses(error: BaseException | None) -> Iterator[int]:
@@ -117,15 +119,14 @@ def _statuses(error: BaseException | None) -> Iterator[int]:
         error = error.__cause__
 
 
-def _offline(name: str, revision: str | None, why: str) -> Unavailable:
-    what = f"{name!r} is no folder here, nothing of it at {revision or 'main'} was kept in "
-    what += f"{constants.HF_HUB_CACHE}, "
+def _offline(what: str, why: str) -> Unavailable:
     if constants.HF_HUB_OFFLINE:
-        what += "and HF_HUB_OFFLINE keeps this process from the hub; unset it, "
+        reason = "HF_HUB_OFFLINE keeps this process from the hub; unset it"
     else:
-        what += f"and the hub cannot be reached ({why}); try again, "
+        reason = f"the hub cannot be reached ({why}); try again"
     return Unavailable(
-        f"{what}bring the cache of another machine, or give a folder",
+        f"{what} in {constants.HF_HUB_CACHE}, and {reason}, bring the cache of a machine that "
+        "loaded it, or give a folder",
         reason="SOURCE_OFFLINE",
         field="source",
     )

@@ -105,6 +105,16 @@ def test_offline_without_a_cache_says_what_keeps_it_from_the_hub(reader: Reader)
     assert reader.hub.asked == []
 
 
+def test_offline_with_half_a_cache_says_so(reader: Reader) -> None:
+    folder = Path(reader.read()["folder"])
+    (folder / "model.safetensors").unlink()
+    said = reader.read(HF_HUB_OFFLINE="1")
+    assert said["reason"] == "SOURCE_OFFLINE"
+    assert "owner/name has no weights" in said["message"]
+    assert "HF_HUB_OFFLINE" in said["message"]
+    assert reader.read()["weights"] == ["model.safetensors"], "the hub mends it"
+
+
 def test_a_hub_that_is_down_or_not_there(reader: Reader) -> None:
     reader.hub.down = True
     said = reader.read()
