@@ -20,6 +20,7 @@ from spladed.errors import Mismatch
 from spladed.index.collections import Collections
 from spladed.index.upkeep import Upkeep
 from spladed.ort import available_threads
+from spladed.rpc import exposure
 from spladed.rpc.admin_service import AdminService
 from spladed.rpc.encoder_service import EncoderService
 from spladed.rpc.encoding import Encoding, Encodings
@@ -70,13 +71,15 @@ async def _run(
     if collections is not None:
         index = IndexService(collections, encodings, threads, config.limits)
     server = RpcServer(
-        config.server.listen,
+        config,
         encoder=EncoderService(encodings, config.limits),
         index=index,
         admin=AdminService(encodings, collections, threads, stopping, config.server.backups),
-        limits=config.limits,
     )
+    for warning in exposure.warnings(config.server.listen, config.security):
+        _LOG.warning("%s", warning)
     await server.start()
+    server.set_serving(True)
     _write_port(config.server.port_file, server.port)
     _LOG.info("serving %s on port %d", name, server.port)
     await stopping.wait()

@@ -23,11 +23,15 @@ from typing import Any
 from spladed.errors import InvalidInput, NotFound
 
 __all__ = [
+    "Access",
     "Config",
+    "ConnectionsConfig",
     "EncoderConfig",
     "IndexConfig",
     "Limits",
+    "SecurityConfig",
     "ServerConfig",
+    "client_access",
     "kernel_cache",
     "load_config",
     "set_kernel_cache",
@@ -41,8 +45,9 @@ _KERNEL_CACHE = f"{_PREFIX}_INDEX_KERNEL_CACHE"
 class ServerConfig:
     """[server]: where it listens and what it serves.
 
-    listen:        HOST:PORT; port 0 takes a free one. Loopback by default: there is no
-                   authentication, so being reachable is a decision.
+    listen:        HOST:PORT; port 0 takes a free one. Loopback by default: without keys and
+                   certificates ([security]) whoever reaches the port may do everything, so
+                   being reachable is a decision.
     bundle:        "builtin", or a bundle folder
     data:          folder of the collections; empty serves encoding alone
     backups:       folder below which Admin.Backup puts its copies, not within `data`; empty
@@ -84,6 +89,10 @@ class Limits:
     max_reply_bytes:   of a reply's message; 4 MiB is what gRPC clients accept unasked
     max_hits:          k of a search
     max_documents:     in an Upsert; ids in a Delete, Get or Explain
+    default_deadline_seconds: of a unary call whose caller set none, so that forgotten work
+                       ends; Compact, Backup and LoadBundle, which take as long as their files
+                       are large, have none. gRPC's own default is for ever, Envoy's 15 s for a
+                       route; five minutes is above what a full request takes a BERT on two cores
     """
 
     max_texts: int = 1_024
@@ -92,10 +101,80 @@ class Limits:
     max_reply_bytes: int = 4_194_304
     max_hits: int = 10_000
     max_documents: int = 1_024
+    default_deadline_seconds: float = 300.0
 
     def __post_init__(self) -> None:
         for each in fields(self):
             _at_least(f"limits.{each.name}", getattr(self, each.name), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityConfig:
+    """[security]: who may speak with the server. All are paths of files that are read again
+    when they change, within a second; while a new one is wrong, the log says so and what was
+    read before holds.
+
+    certificate: the server's, in PEM, with the chain to its authority; with its `key`. Empty
+                 speaks in clear
+    key:         the certificate's, in PEM, without a password
+    client_ca:   authorities, in PEM; a client must show a certificate from one of them (mTLS)
+    api_keys:    keys with their scopes, as `spladed key new` makes them; a call must bring one.
+                 Empty lets everybody do everything
+    """
+
+    certificate: str = ""
+    key: str = ""
+    client_ca: str = ""
+    api_keys: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.certificate) != bool(self.key):
+            name, other = ("key", "certificate") if self.certificate else ("certificate", "key")
+            raise _wrong(f"security.{name}", "", f"a file, since security.{other} is given")
+        if self.client_ca and not self.certificate:
+            expected = "nothing, or security.certificate and security.key beside it"
+            raise _wrong("security.client_ca", self.client_ca, expected)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionsConfig:
+    """[connections]: what a peer's connections may cost. Seconds of 0 switch a rule off.
+
+    max_connections:    at once; further ones are closed when they come
+    max_metadata_bytes: of a call's headers; 16 KiB is gRPC's own hard limit, and here the only
+                        one: gRPC's soft limit of 8 KiB refuses at random between the two
+    handshake_seconds:  from a connection's start until it speaks HTTP/2; gRPC's default of 120
+                        holds what says nothing for two minutes
+    min_ping_seconds:   how often clients may ping, calls or none; those behind load balancers
+                        do, and gRPC's default (300) hangs up on them. etcd's minimum is 5 too
+    ping_seconds:       how often the server pings a silent connection. gRPC's default is two
+                        hours, for which a machine that vanished would keep its calls and chunks
+    ping_timeout_seconds: for the answer, then the connection is closed; gRPC's default
+    max_idle_seconds:   without a call, then a connection is closed, and clients connect anew
+                        with their next call. An hour, as Envoy has it
+    max_age_seconds:    of a connection; off, since a single server gains nothing. Behind several,
+                        300 spreads clients anew (gRPC draws each up to a tenth more or less)
+    max_age_grace_seconds: for the calls that an aged connection still has; then they end, so
+                        streams must be resumed by their clients, as ours do
+    """
+
+    max_connections: int = 10_000
+    max_metadata_bytes: int = 16_384
+    handshake_seconds: float = 20.0
+    min_ping_seconds: float = 5.0
+    ping_seconds: float = 60.0
+    ping_timeout_seconds: float = 20.0
+    max_idle_seconds: float = 3_600.0
+    max_age_seconds: float = 0.0
+    max_age_grace_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        _at_least("connections.max_connections", self.max_connections, 1)
+        _at_least("connections.max_metadata_bytes", self.max_metadata_bytes, 1_024)
+        for name in ("handshake_seconds", "ping_timeout_seconds"):
+            _at_least(f"connections.{name}", getattr(self, name), 0.1)
+        for each in fields(self):
+            _at_least(f"connections.{each.name}", getattr(self, each.name), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +241,8 @@ class Config:
     """All sections."""
 
     server: ServerConfig = field(default_factory=ServerConfig)
+    security: SecurityConfig = field(default_factory=SecurityConfig)
+    connections: ConnectionsConfig = field(default_factory=ConnectionsConfig)
     limits: Limits = field(default_factory=Limits)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     index: IndexConfig = field(default_factory=IndexConfig)
@@ -180,6 +261,8 @@ class Config:
 
 _SECTIONS: dict[str, type[Any]] = {
     "server": ServerConfig,
+    "security": SecurityConfig,
+    "connections": ConnectionsConfig,
     "limits": Limits,
     "encoder": EncoderConfig,
     "index": IndexConfig,
@@ -203,6 +286,34 @@ def load_config(
     _merge(values, _read_environment(os.environ if environment is None else environment), "")
     _merge(values, _read_flags(flags or {}), "")
     return Config(**{name: cls(**values[name]) for name, cls in _SECTIONS.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How the command line reaches a server; empty is what was not said.
+
+    api_key:     SPLADED_API_KEY; no option, since arguments stand in every list of processes
+    authority:   SPLADED_TLS_AUTHORITY, a PEM file, or "system"; speaks TLS
+    certificate: SPLADED_TLS_CERTIFICATE, of this client
+    key:         SPLADED_TLS_KEY, of that certificate
+    server_name: SPLADED_TLS_SERVER_NAME, where the certificate does not name the target's host
+    """
+
+    api_key: str = ""
+    authority: str = ""
+    certificate: str = ""
+    key: str = ""
+    server_name: str = ""
+
+
+def client_access(environment: Mapping[str, str] | None = None) -> Access:
+    """What the environment says of reaching a server; nothing is checked."""
+    found = os.environ if environment is None else environment
+    tls = {
+        name: found.get(f"{_PREFIX}_TLS_{name.upper()}", "")
+        for name in ("authority", "certificate", "key", "server_name")
+    }
+    return Access(api_key=found.get(f"{_PREFIX}_API_KEY", ""), **tls)
 
 
 def kernel_cache(environment: Mapping[str, str] | None = None) -> Path | None:

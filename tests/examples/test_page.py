@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from spladed.config import Limits
+from spladed.rpc.rules import RULES
 from spladed.rpc.status import TABLE
 from spladed.v1.sparse_pb2 import SparseBatch
 from tests.examples.reasons import reasons
@@ -57,6 +58,17 @@ def test_the_limits_are_the_defaults(limit: str) -> None:
     (row,) = re.findall(rf"^\| `{limit}` \| (.+?) \|", PAGE, re.M)
     number = next((n for unit, n in units.items() if row.startswith(unit)), 0)
     assert default == (number or int(re.match(r"[\d,]+", row)[0].replace(",", "")))
+
+
+def test_the_scopes_are_those_of_the_table() -> None:
+    rows = dict(re.findall(r"^\| `(read|write|admin)` \| (.+?) \|$", PAGE, re.M))
+    told = {scope: set(re.findall(r"\b[A-Z]\w+", text)) for scope, text in rows.items()}
+    for name, rule in RULES.items():
+        service, method = name.split(".")[-2:]
+        whole = f"all of {service}" in rows[rule.scope]
+        assert whole or method in told[rule.scope]
+        others = told.keys() - {rule.scope}
+        assert not any(method in told[other] for other in others)
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#:]+)\)", PAGE))))

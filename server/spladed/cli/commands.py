@@ -8,6 +8,7 @@ from spladed.cli.bench import bench_encode, bench_search
 from spladed.cli.encoding import encode, terms
 from spladed.cli.evaluate import evaluate
 from spladed.cli.exporting import export
+from spladed.cli.keys import make_key
 from spladed.cli.loading import load
 from spladed.cli.searching import add, explain, info, search
 from spladed.cli.serve import compile_kernels, print_config, serve
@@ -40,3 +41,14 @@ bench_app = typer.Typer(
 bench_app.command("encode")(bench_encode)
 bench_app.command("search")(bench_search)
 app.add_typer(bench_app, name="bench")
+
+key_app = typer.Typer(help="Work on API keys.", no_args_is_help=True, rich_markup_mode=None)
+key_app.command("new")(make_key)
+
+
+@key_app.callback()
+def _keys() -> None:
+    """Without a callback typer would make the one command the group itself."""
+
+
+app.add_typer(key_app, name="key")

@@ -12,6 +12,7 @@ import spladed
 from spladed.cli import show
 from spladed.cli.lines import Format, batches, count_lines, read_documents, texts_as_documents
 from spladed.cli.options import AsJson, Kind
+from spladed.cli.reach import connect
 from spladed.client.client import Client
 from spladed.errors import InvalidInput
 from spladed.pruning import Pruning
@@ -74,7 +75,7 @@ def _encoding(target: str, bundle: str) -> Iterator[_Encoding]:
     if not target:
         yield _Here(bundle)
         return
-    with Client(target) as client:
+    with connect(target) as client:
         yield _There(client)
 
 

@@ -18,14 +18,19 @@ from typing import NoReturn
 
 import typer
 
+from spladed.client.channel import Tls
 from spladed.client.client import Client
+from spladed.config import client_access
 from spladed.errors import InvalidInput, Unavailable
 
-__all__ = ["local_server", "reach"]
+__all__ = ["connect", "local_server", "reach"]
 
 DEFAULT_TARGET = "127.0.0.1:50051"
 _MAIN = "from spladed.cli import main; main()"
 _POLL_SECONDS = 0.02
+# The environment may have a server's certificates and keys, which are not for this one: it
+# listens on the loopback, and is asked without.
+_OPEN = ("--tls-certificate=", "--tls-key=", "--tls-client-ca=", "--api-keys=")
 _START_SECONDS = 300  # large collections are read and checked whole before a server is ready
 
 
@@ -50,13 +55,26 @@ def reach(target: str, data: str, timeout_seconds: float, *options: str) -> Iter
             yield client
         return
     address = target or DEFAULT_TARGET
-    with Client(address, timeout_seconds=timeout_seconds) as client:
+    with connect(address, timeout_seconds) as client:
         try:
             yield client
         except Unavailable as error:
             if error.reason == "GRPC_UNAVAILABLE":  # the words of gRPC, not of a server
                 raise _nobody_there(address, error) from error
             raise
+
+
+def connect(target: str, timeout_seconds: float = 30.0) -> Client:
+    """A client of a server that is there, with the environment's certificates and key.
+
+    Raises InvalidInput or NotFound for certificates that cannot be used.
+    """
+    access = client_access()
+    tls = None
+    if access.authority or access.certificate or access.key or access.server_name:
+        authority = "" if access.authority == "system" else access.authority
+        tls = Tls(authority, access.certificate, access.key, access.server_name)
+    return Client(target, timeout_seconds=timeout_seconds, tls=tls, api_key=access.api_key)
 
 
 def _nobody_there(address: str, error: Unavailable) -> Unavailable:
@@ -77,10 +95,11 @@ def local_server(data: str, *options: str) -> Iterator[str]:
     """
     with tempfile.TemporaryDirectory() as scratch:
         port_file, log = Path(scratch, "port"), Path(scratch, "log")
-        command = [sys.executable, "-c", _MAIN, "serve", "--listen=127.0.0.1:0", *options]
+        command = [sys.executable, "-c", _MAIN, "serve", "--listen=127.0.0.1:0"]
         with log.open("wb") as said:
             process = subprocess.Popen(
-                [*command, f"--data={data}", f"--port-file={port_file}"], stderr=said
+                [*command, *_OPEN, *options, f"--data={data}", f"--port-file={port_file}"],
+                stderr=said,
             )
         try:
             yield f"127.0.0.1:{_wait(process, port_file, log)}"

@@ -22,6 +22,14 @@ def serve(
     port_file: Annotated[str | None, typer.Option(help="Written with the port once ready.")] = None,
     threads: Annotated[int | None, typer.Option(help="Of onnxruntime; 0 takes all cores.")] = None,
     drain_seconds: Annotated[float | None, typer.Option(help="For calls in hand.")] = None,
+    tls_certificate: Annotated[str | None, typer.Option(help="PEM chain; speaks TLS.")] = None,
+    tls_key: Annotated[str | None, typer.Option(help="PEM key of the certificate.")] = None,
+    tls_client_ca: Annotated[
+        str | None, typer.Option(help="PEM authorities that clients' certificates must be from.")
+    ] = None,
+    api_keys: Annotated[
+        str | None, typer.Option(help="File of API keys, see `spladed key new`.")
+    ] = None,
     kernel_cache: KernelCache = None,
 ) -> None:
     """Serve encoding, and search over --data, until SIGTERM."""
@@ -32,6 +40,10 @@ def serve(
         "server.backups": backups,
         "server.port_file": port_file,
         "server.drain_seconds": drain_seconds,
+        "security.certificate": tls_certificate,
+        "security.key": tls_key,
+        "security.client_ca": tls_client_ca,
+        "security.api_keys": api_keys,
         "encoder.threads": threads,
         "index.kernel_cache": kernel_cache,
     }

@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from spladed.config import Limits
-from spladed.errors import Exhausted, Internal, InvalidInput, SpladedError
+from spladed.errors import (
+    DeadlineExceeded,
+    Exhausted,
+    Internal,
+    InvalidInput,
+    ServerError,
+    SpladedError,
+)
+from spladed.rpc.rules import RULES
 from spladed.rpc.status import to_status
 
 __all__ = ["Method"]
 
 _LOG = logging.getLogger("spladed.rpc")
 
+T = TypeVar("T")
+
 
 class Method:
-    """One method of the contract under the limits of a server."""
+    """One method of the contract under the limits of a server.
 
-    def __init__(self, descriptor: MethodDescriptor, limits: Limits) -> None:
+    said: what callers may read of an error
+    """
+
+    def __init__(
+        self, descriptor: MethodDescriptor, limits: Limits, said: Callable[[SpladedError], str]
+    ) -> None:
         self.descriptor = descriptor
+        self.rule = RULES[descriptor.full_name]
         self._limits = limits
+        self._said = said
         self._parse: Callable[[bytes], Any] = GetMessageClass(descriptor.input_type).FromString
         self._reply: Callable[..., Message] = GetMessageClass(descriptor.output_type)
 
@@ -59,19 +77,51 @@ class Method:
             )
         return raw
 
+    async def in_time(self, work: Coroutine[Any, Any, T]) -> T:
+        """What `work` gives; raises DeadlineExceeded, with `work` cancelled, when it takes longer
+        than a call may whose caller set no deadline."""
+        if not self.rule.bounded:
+            return await work
+        seconds = self._limits.default_deadline_seconds
+        timer = asyncio.timeout(seconds)
+        try:
+            async with timer:
+                return await work
+        except TimeoutError:
+            if not timer.expired():
+                raise
+            raise DeadlineExceeded(
+                f"{self.descriptor.name} was called without a deadline, and not done in "
+                f"{seconds:g} s, which this server gives such calls; set one, or ask for less",
+                reason="DEFAULT_DEADLINE",
+            ) from None
+
     def error_chunk(self, sequence: int, error: Exception) -> bytes:
         """What a stream answers to a chunk that failed."""
         status = to_status(self.told(error))
         return self._reply(sequence=sequence, error=status).SerializeToString()
 
     def told(self, error: Exception) -> SpladedError:
-        """The error as callers hear of it: one of ours as it is; another is logged, and its
-        text stays here."""
+        """The error as callers hear of it: one of ours without the server's paths; another is
+        logged, and its text stays here."""
         if isinstance(error, SpladedError):
-            return error
+            return self._outside(error)
         _LOG.error("this is a bug: %s failed", self.descriptor.full_name, exc_info=error)
         return Internal(
             f"this is a bug in spladed: {self.descriptor.name} failed; the server's log has the "
             "cause",
             reason="BUG",
+        )
+
+    def _outside(self, error: SpladedError) -> SpladedError:
+        said = self._said(error)
+        if said != error.message or isinstance(error, ServerError):
+            _LOG.error("%s: %s [%s]", self.descriptor.full_name, error.message, error.reason)
+        if said == error.message:
+            return error
+        return type(error)(
+            said,
+            reason=error.reason,
+            field=error.field,
+            retry_after_seconds=error.retry_after_seconds,
         )

@@ -7,11 +7,12 @@ A service is an object with methods named as the contract's, in snake case:
     chunk stream    a coroutine: chunk -> the reply that carries its sequence
 
 What the contract has and the object has not answers UNIMPLEMENTED. Around each call: the
-request is parsed (a malformed one is named, not an internal error), the reply is
-serialised and its size checked, a SpladedError becomes its status, anything else is
-logged and becomes INTERNAL without its text, and CancelledError passes (swallowing it
-leaks the call inside grpc). In a chunk stream all this is done for each chunk, and the
-stream goes on; only a chunk that cannot be parsed ends it, since it has no sequence.
+gate is passed before anything of the request is looked at, the request is parsed (a malformed
+one is named, not an internal error), the reply is serialised and its size checked, a unary call
+without a deadline gets one, a SpladedError becomes its status, anything else is logged and becomes
+INTERNAL without its text, and CancelledError passes (swallowing it leaks the call inside grpc). In
+a chunk stream all but the gate and the deadline is done for each chunk, and the stream goes
+on; only a chunk that cannot be parsed ends it, since it has no sequence, and a key withdrawn.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ import grpc
 import grpc.aio
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
-from spladed.config import Limits
-from spladed.errors import SpladedError, Unimplemented
+from spladed.errors import Unimplemented
+from spladed.rpc.abort import abort
 from spladed.rpc.chunks import ChunkStream, OpenStreams
+from spladed.rpc.gate import Caller, Gate
 from spladed.rpc.method import Method
-from spladed.rpc.status import to_code, trailers
 
 __all__ = ["mount"]
 
@@ -43,8 +44,9 @@ def mount(
     server: grpc.aio.Server,
     contract: ServiceDescriptor,
     service: object,
-    limits: Limits,
+    method_of: Callable[[MethodDescriptor], Method],
     *,
+    gate: Gate,
     streams: OpenStreams,
     absent: Unimplemented | None = None,
 ) -> None:
@@ -52,66 +54,92 @@ def mount(
 
     absent: what the methods say that `service` has not; by default that they are not built
     """
-    methods = {
-        method.name: _rpc_handler(
-            Method(method, limits), getattr(service, _snake(method.name), None), streams, absent
-        )
-        for method in contract.methods
-    }
-    handler = grpc.method_handlers_generic_handler(contract.full_name, methods)
-    server.add_generic_rpc_handlers((handler,))
+    methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+    for descriptor in contract.methods:
+        method, handler = method_of(descriptor), getattr(service, _snake(descriptor.name), None)
+        wrapped = _wrapped(method, handler, gate, streams) if handler else None
+        refused = _refusal(method, gate, absent or _not_built(descriptor))
+        methods[descriptor.name] = _rpc_handler(descriptor, wrapped or refused)
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler(contract.full_name, methods),)
+    )
+
+
+def _wrapped(
+    method: Method, handler: Handler, gate: Gate, streams: OpenStreams
+) -> Callable[[Any, Context], Awaitable[Any]]:
+    if method.descriptor.client_streaming:
+        return _chunk_stream(method, handler, gate, streams)
+    if method.descriptor.server_streaming:
+        return _server_stream(method, handler, gate)
+    return _unary(method, handler, gate)
 
 
 def _rpc_handler(
-    method: Method, handler: Handler | None, streams: OpenStreams, absent: Unimplemented | None
+    method: MethodDescriptor, wrapped: Callable[[Any, Context], Awaitable[Any]]
 ) -> grpc.RpcMethodHandler[Any, Any]:
-    if method.descriptor.client_streaming:
-        wrapped = _chunk_stream(method, handler, streams) if handler else None
-        mounted = grpc.stream_stream_rpc_method_handler
-    elif method.descriptor.server_streaming:
-        wrapped = _server_stream(method, handler) if handler else None
-        mounted = grpc.unary_stream_rpc_method_handler
-    else:
-        wrapped = _unary(method, handler) if handler else None
-        mounted = grpc.unary_unary_rpc_method_handler
-    return mounted(wrapped or _refusal(absent or _not_built(method.descriptor)))
+    if method.client_streaming:
+        return grpc.stream_stream_rpc_method_handler(wrapped)
+    if method.server_streaming:
+        return grpc.unary_stream_rpc_method_handler(wrapped)
+    return grpc.unary_unary_rpc_method_handler(wrapped)
 
 
-def _unary(method: Method, handler: Handler) -> Callable[[bytes, Context], Awaitable[bytes | None]]:
+def _unary(
+    method: Method, handler: Handler, gate: Gate
+) -> Callable[[bytes, Context], Awaitable[bytes | None]]:
     async def call(raw: bytes, context: Context) -> bytes | None:
         async with _errors_told(method, context):
-            method.check_size(len(raw))
-            return method.serialise(await handler(method.parse(raw)))
+            with gate.enter(method.rule, context.invocation_metadata) as caller:
+                request = _parsed(method, raw, caller)
+                work = handler(request)
+                if context.time_remaining() is None:
+                    work = method.in_time(work)
+                return method.serialise(await work)
 
     return call
 
 
-def _server_stream(method: Method, handler: Handler) -> Callable[[bytes, Context], Awaitable[None]]:
+def _server_stream(
+    method: Method, handler: Handler, gate: Gate
+) -> Callable[[bytes, Context], Awaitable[None]]:
     async def call(raw: bytes, context: Context) -> None:
         async with _errors_told(method, context):
-            method.check_size(len(raw))
-            async with aclosing(handler(method.parse(raw))) as replies:
-                async for reply in replies:
-                    await context.write(method.serialise(reply))
+            with gate.enter(method.rule, context.invocation_metadata) as caller:
+                async with aclosing(handler(_parsed(method, raw, caller))) as replies:
+                    async for reply in replies:
+                        await context.write(method.serialise(reply))
 
     return call
+
+
+def _parsed(method: Method, raw: bytes, caller: Caller) -> Any:
+    method.check_size(len(raw))
+    request = method.parse(raw)
+    caller.spend(request)
+    return request
 
 
 def _chunk_stream(
-    method: Method, handler: Handler, streams: OpenStreams
+    method: Method, handler: Handler, gate: Gate, streams: OpenStreams
 ) -> Callable[[Any, Context], Awaitable[None]]:
     async def call(_: object, context: Context) -> None:
-        read, answer = partial(_read, method, context), partial(_answer, method, handler)
         async with _errors_told(method, context):
-            await ChunkStream(read, answer, context.write).run(streams)
+            with gate.enter(method.rule, context.invocation_metadata) as caller:
+                read = partial(_read, method, context, caller)
+                answer = partial(_answer, method, handler)
+                await ChunkStream(read, answer, context.write).run(streams)
 
     return call
 
 
-async def _read(method: Method, context: Context) -> Chunk | None:
+async def _read(method: Method, context: Context, caller: Caller) -> Chunk | None:
     raw = await context.read()
-    ended = raw is grpc.aio.EOF  # type: ignore[attr-defined]  # missing in grpc's stubs
-    return None if ended else (len(raw), method.parse(raw))
+    if raw is grpc.aio.EOF:  # type: ignore[attr-defined]  # missing in grpc's stubs
+        return None
+    message = method.parse(raw)
+    await caller.spend_in_time(message)  # here, in the one reader: chunks keep their order
+    return len(raw), message
 
 
 async def _answer(method: Method, handler: Handler, chunk: Chunk) -> bytes:
@@ -128,12 +156,16 @@ async def _errors_told(method: Method, context: Context) -> AsyncIterator[None]:
     try:
         yield
     except Exception as error:  # CancelledError is none of these
-        await _abort(context, method.told(error))
+        await abort(context, method.told(error))
 
 
-def _refusal(error: Unimplemented) -> Callable[[Any, Context], Awaitable[None]]:
+def _refusal(
+    method: Method, gate: Gate, error: Unimplemented
+) -> Callable[[Any, Context], Awaitable[None]]:
     async def refuse(_: object, context: Context) -> None:
-        await _abort(context, error)
+        async with _errors_told(method, context):
+            with gate.enter(method.rule, context.invocation_metadata):
+                raise error
 
     return refuse
 
@@ -143,11 +175,6 @@ def _not_built(method: MethodDescriptor) -> Unimplemented:
         f"{method.full_name} is in the contract and not built in this version of spladed",
         reason="NOT_BUILT",
     )
-
-
-async def _abort(context: Context, error: SpladedError) -> None:
-    """Ends the call; grpc does it by raising, so nothing after this runs."""
-    await context.abort(to_code(error), error.message, trailers(error))
 
 
 def _snake(name: str) -> str:

@@ -18,9 +18,22 @@ from spladed import errors
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["DOMAIN", "TABLE", "from_call", "from_status", "to_code", "to_status", "trailers"]
+__all__ = [
+    "DOMAIN",
+    "TABLE",
+    "from_call",
+    "from_status",
+    "message_of",
+    "to_code",
+    "to_status",
+    "trailers",
+]
 
 DOMAIN = "spladed"
+# Trailers are metadata, of which clients take 8 KiB unasked: a message is in them up to three
+# times, once with three bytes for each that is not ASCII, twice in Base64.
+_MAX_MESSAGE_BYTES = 1_024
+_MAX_FIELD_BYTES = 256
 DETAILS_TRAILER = "grpc-status-details-bin"
 PUSHBACK_TRAILER = "grpc-retry-pushback-ms"
 
@@ -51,11 +64,12 @@ def to_code(error: errors.SpladedError) -> grpc.StatusCode:
 
 def to_status(error: errors.SpladedError) -> status_pb2.Status:
     """The error as google.rpc.Status with its details."""
-    status = status_pb2.Status(code=to_code(error).value[0], message=error.message)
+    message = message_of(error)
+    status = status_pb2.Status(code=to_code(error).value[0], message=message)
     status.details.add().Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN))
     if error.field:
         violation = error_details_pb2.BadRequest.FieldViolation(
-            field=error.field, description=error.message
+            field=_cut(error.field, _MAX_FIELD_BYTES), description=message
         )
         status.details.add().Pack(error_details_pb2.BadRequest(field_violations=[violation]))
     if error.retry_after_seconds is not None:
@@ -65,12 +79,24 @@ def to_status(error: errors.SpladedError) -> status_pb2.Status:
     return status
 
 
+def message_of(error: errors.SpladedError) -> str:
+    """The error's message, cut to what fits where it is sent, and valid as UTF-8."""
+    return _cut(error.message, _MAX_MESSAGE_BYTES)
+
+
 def trailers(error: errors.SpladedError) -> tuple[tuple[str, str | bytes], ...]:
     """The trailing metadata that carries the details."""
     details = (DETAILS_TRAILER, to_status(error).SerializeToString())
     if error.retry_after_seconds is None:
         return (details,)
     return (details, (PUSHBACK_TRAILER, str(int(error.retry_after_seconds * 1e3))))
+
+
+def _cut(text: str, most: int) -> str:
+    raw = text.encode("utf-8", "replace")
+    if len(raw) <= most:
+        return raw.decode()
+    return raw[: most - 3].decode("utf-8", "ignore") + "..."
 
 
 def from_status(status: status_pb2.Status) -> errors.SpladedError:
