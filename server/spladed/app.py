@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import signal
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
@@ -35,6 +36,7 @@ _LOG = logging.getLogger("spladed")
 
 def serve(config: Config) -> None:
     """Serves until SIGTERM, SIGINT or Admin.Drain, then drains."""
+    _take_all_files()
     uvloop.run(_serve(config))
 
 
@@ -132,6 +134,13 @@ def _start_engine(encoder: Encoder, settings: EncoderConfig) -> Engine:
 
 def _threads(name: str, count: int) -> Executor:
     return ThreadPoolExecutor(count, thread_name_prefix=f"spladed-{name}")
+
+
+def _take_all_files() -> None:
+    """As many descriptors as the system allows: each connection takes one. The usual limit of
+    1,024 is for programs that use select, and Go's runtime lifts it likewise."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _stop_signals() -> asyncio.Event:

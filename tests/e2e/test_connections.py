@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import resource
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import grpc
 import pytest
@@ -114,6 +117,27 @@ def test_further_connections_are_closed_and_those_that_stand_are_served(
         time.sleep(0.5)
         with Client(small.target, timeout_seconds=20) as late:
             assert late.info().version
+
+
+def test_a_server_out_of_descriptors_serves_who_is_there_and_then_others(
+    start_server: Start,
+) -> None:
+    server = start_server(data=False)
+    host, _, port = server.target.rpartition(":")
+    pid = server.process.pid
+    with Client(server.target, timeout_seconds=20) as client:
+        assert client.info().version
+        few = len(list(Path(f"/proc/{pid}/fd").iterdir())) + 10
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE, (few, few))
+        assert before[0] == before[1], "it took all that it may"
+        peers = [socket.create_connection((host, int(port)), 10) for _ in range(50)]
+        time.sleep(1.5)
+        assert client.info().version
+        for each in peers:
+            each.close()
+        with Client(server.target, timeout_seconds=20) as late:
+            assert late.info().version
+    assert server.end(signal.SIGTERM) == 0
 
 
 def is_open(peer: socket.socket) -> bool:

@@ -1,13 +1,21 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from spladed.client.client import Client
-from spladed.config import kernel_cache, load_config, set_kernel_cache
+from spladed.config import (
+    Access,
+    client_access,
+    kernel_cache,
+    load_config,
+    set_kernel_cache,
+)
 from spladed.errors import InvalidInput, NotFound
 from spladed.index.upkeep import Upkeep
+from spladed.rpc.key_file import read_keys
 
 
 def test_a_flag_beats_the_environment_beats_the_file_beats_the_default(tmp_path: Path) -> None:
@@ -39,6 +47,14 @@ BAD_FILES = {
     "[limits]\nmax_texts = 0": "limits.max_texts is 0; expected at least 1",
     "[limits]\nmax_texts = true": "expected a value of type int",
     "[server]\nlog_level = 'loud'": "debug, info, warning or error",
+    "[security]\ncertificate = 'c'": "security.key is ''; expected a file, since security.cert",
+    "[security]\nkey = 'c'": "security.certificate is ''; expected a file, since security.key is",
+    "[security]\nclient_ca = 'c'": "security.client_ca is 'c'; expected nothing, or security.cert",
+    "[connections]\nmax_connections = 0": "connections.max_connections is 0; expected at least 1",
+    "[connections]\nmax_metadata_bytes = 9": "is 9; expected at least 1024",
+    "[connections]\nmax_age_seconds = -1": "max_age_seconds is -1.0; expected at least 0",
+    "[connections]\nhandshake_seconds = 0": "handshake_seconds is 0.0; expected at least 0.1",
+    "[limits]\ndefault_deadline_seconds = 0": "is 0.0; expected at least 1",
     "[index]\nflush_documents = 0": "index.flush_documents is 0; expected at least 1",
     "[index]\nflush_bytes = -1": "index.flush_bytes is -1; expected at least 1",
     "[index]\nstall_seconds = 0": "index.stall_seconds is 0.0; expected at least 0.001",
@@ -77,6 +93,33 @@ def test_what_it_prints_it_reads_back(tmp_path: Path) -> None:
     file = tmp_path / "spladed.toml"
     file.write_text(config.to_toml())
     assert load_config(file, environment={}) == config
+
+
+DEPLOYMENT = Path(__file__).parents[2].joinpath("docs/deployment.md").read_text("utf-8")
+BLOCKS = re.findall(r"```toml\n(.*?)```", DEPLOYMENT, re.S)
+
+
+def test_what_the_page_on_deployment_says_is_taken(tmp_path: Path) -> None:
+    security, keys, connections = BLOCKS
+    file = tmp_path / "file.toml"
+    file.write_text(security)
+    assert load_config(file, environment={}).security.client_ca == "/etc/spladed/clients.pem"
+    file.write_text(connections)
+    assert load_config(file, environment={}) == load_config(environment={})
+    file.write_text(keys)
+    assert len(read_keys(str(file))) == 1
+
+
+def test_the_environment_of_a_client_is_no_section_of_the_server() -> None:
+    environment = {
+        "SPLADED_API_KEY": "k",
+        "SPLADED_TLS_AUTHORITY": "system",
+        "SPLADED_TLS_SERVER_NAME": "n",
+    }
+    assert load_config(environment=environment) == load_config(environment={})
+    expected = Access(api_key="k", authority="system", server_name="n")
+    assert client_access(environment) == expected
+    assert client_access({}) == Access()
 
 
 def test_the_indexs_defaults_are_those_of_the_library() -> None:

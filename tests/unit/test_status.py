@@ -5,7 +5,7 @@ import pytest
 from google.rpc import status_pb2
 
 from spladed import errors
-from spladed.rpc.status import TABLE, from_status, to_code, to_status, trailers
+from spladed.rpc.status import TABLE, from_status, message_of, to_code, to_status, trailers
 
 
 def leaves(cls: type[errors.SpladedError]) -> set[type[errors.SpladedError]]:
@@ -45,3 +45,15 @@ def test_waiting_is_told_to_the_retries_inside_grpc() -> None:
     error = errors.Exhausted("full", reason="QUEUE_FULL", retry_after_seconds=0.25)
     assert dict(trailers(error))["grpc-retry-pushback-ms"] == "250"
     assert len(trailers(errors.NotFound("no", reason="X"))) == 1
+
+
+def test_a_long_message_is_cut_to_what_trailers_carry() -> None:
+    for text in ("x" * 100_000, "ж" * 100_000, "\udcff" * 10_000, "\U0001f98a" * 9_999):
+        error = errors.InvalidInput(text, reason="R", field=text)
+        message = message_of(error)
+        assert len(message.encode()) <= 1_024
+        assert message.endswith("...")
+        carried = sum(len(name) + len(value) * 4 // 3 for name, value in trailers(error))
+        assert carried + 3 * len(message.encode()) < 8_000
+        assert from_status(to_status(error)).message == message
+    assert message_of(errors.InvalidInput("as it is ж", reason="R")) == "as it is ж"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import partial
 
 import grpc.aio
@@ -68,10 +67,9 @@ class RpcServer:
         """Begins to accept calls; health says NOT_SERVING until `set_serving`."""
         await self._server.start()
 
-    def set_serving(self, serving: bool, names: Iterable[str] | None = None) -> None:
-        """What health says of these services, by default of all that there are; nothing changes
-        once the server drains."""
-        self._health.set(self._served if names is None else names, serving)
+    def set_serving(self, serving: bool) -> None:
+        """What health says of all services that are here; nothing changes once it drains."""
+        self._health.set(self._served, serving)
 
     async def stop(self, drain_seconds: float) -> None:
         """Health says NOT_SERVING, new calls are refused, calls in hand get this long.
