@@ -8,13 +8,13 @@ import os
 import resource
 import signal
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import uvloop
 
 from spladed.bundle import BUILTIN
 from spladed.config import Config, EncoderConfig
-from spladed.encoder.batch import BatchPolicy
 from spladed.encoder.encoder import Encoder
 from spladed.encoder.engine import Engine
 from spladed.errors import Mismatch
@@ -111,14 +111,14 @@ def _open_collections(config: Config) -> Collections | None:
 
 def _load_encoder(config: Config) -> Encoder:
     settings = config.encoder
-    policy = BatchPolicy(
-        max_batch_tokens=settings.max_batch_tokens, max_query_batches=settings.max_query_batches
-    )
     return Encoder.load(
         config.server.bundle or BUILTIN,
         device=settings.device,
         threads=settings.threads,
-        policy=policy,
+        parallel_batches=settings.parallel_batches,
+        max_batch_tokens=settings.max_batch_tokens,
+        spinning=settings.spinning,
+        tuning=settings.tuning,
     )
 
 
@@ -126,9 +126,11 @@ def _start_engine(encoder: Encoder, settings: EncoderConfig) -> Engine:
     loop = asyncio.get_running_loop()
     return Engine(
         encoder.run,
-        encoder.policy,
+        replace(encoder.policy, max_query_batches=settings.max_query_batches),
         notify=loop.call_soon_threadsafe,
         max_waiting_tokens=settings.max_waiting_tokens,
+        max_document_batch_ms=settings.max_document_batch_ms,
+        parallel_batches=encoder.setup.parallel_batches,
     )
 
 

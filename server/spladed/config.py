@@ -35,6 +35,7 @@ __all__ = [
     "kernel_cache",
     "load_config",
     "set_kernel_cache",
+    "user_cache",
 ]
 
 _PREFIX = "SPLADED"
@@ -181,26 +182,43 @@ class ConnectionsConfig:
 class EncoderConfig:
     """[encoder]: the device and the batches.
 
+    Where threads, parallel_batches or max_batch_tokens is 0, it is what `spladed tune` stored
+    for this machine and bundle, else what stands there.
+
     device:             "cpu"
-    threads:            of onnxruntime within a batch; 0 takes the cores of this process
-    tokenizer_threads:  calls that tokenize side by side
-    max_batch_tokens:   rows x padded length of one batch
-    max_waiting_tokens: what may wait; beyond it calls get RESOURCE_EXHAUSTED
+    threads:            of onnxruntime, for all batches together; else the cores of this process
+    parallel_batches:   batches that run side by side and share the threads; else 1
+    spinning:           whether idle threads burn their core instead of sleeping. A query alone is
+                        answered a little sooner; tokenization, gRPC and searches lose the cores.
+    max_batch_tokens:   rows x padded length of one batch; else 4,096
+    max_document_batch_ms: what a batch of documents may take while queries flow, judged by past
+                        batches; a single long text may take longer. 50 ms is within what a person
+                        takes for at once (100 ms), for a query that finds such a batch running;
+                        the built-in model loses nothing by it
     max_query_batches:  batches of queries in a row while documents wait
+    max_waiting_tokens: what may wait; beyond it calls get RESOURCE_EXHAUSTED
+    tokenizer_threads:  calls that tokenize side by side
+    tuning:             folder in which `spladed tune` keeps what it found; empty is the bundle's
+                        own, or for the built-in one `spladed/tuning` in the user's cache folder
     """
 
     device: str = "cpu"
     threads: int = 0
-    tokenizer_threads: int = 1
-    max_batch_tokens: int = 4_096
-    max_waiting_tokens: int = 1_048_576
+    parallel_batches: int = 0
+    spinning: bool = False
+    max_batch_tokens: int = 0
+    max_document_batch_ms: float = 50.0
     max_query_batches: int = 8
+    max_waiting_tokens: int = 1_048_576
+    tokenizer_threads: int = 1
+    tuning: str = ""
 
     def __post_init__(self) -> None:
-        _at_least("encoder.threads", self.threads, 0)
-        names = ("tokenizer_threads", "max_batch_tokens", "max_waiting_tokens", "max_query_batches")
-        for name in names:
+        for name in ("threads", "parallel_batches", "max_batch_tokens"):
+            _at_least(f"encoder.{name}", getattr(self, name), 0)
+        for name in ("max_query_batches", "max_waiting_tokens", "tokenizer_threads"):
             _at_least(f"encoder.{name}", getattr(self, name), 1)
+        _at_least("encoder.max_document_batch_ms", self.max_document_batch_ms, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,8 +341,13 @@ def kernel_cache(environment: Mapping[str, str] | None = None) -> Path | None:
     ~/.cache); None for a user without a home.
     """
     found = os.environ if environment is None else environment
-    if named := found.get(_KERNEL_CACHE):
-        return Path(named).absolute()
+    named = found.get(_KERNEL_CACHE)
+    return Path(named).absolute() if named else user_cache(environment)
+
+
+def user_cache(environment: Mapping[str, str] | None = None) -> Path | None:
+    """`spladed` in the user's cache folder; None for a user without a home."""
+    found = os.environ if environment is None else environment
     home = found.get("XDG_CACHE_HOME", "")  # its specification: what is relative is ignored
     try:
         return (Path(home) if Path(home).is_absolute() else Path.home() / ".cache") / "spladed"
@@ -366,6 +389,10 @@ def _read_environment(environment: Mapping[str, str]) -> dict[str, dict[str, Any
 
 def _convert(section: str, key: str, text: str, variable: str) -> object:
     default = _defaults(section).get(key, text)
+    if isinstance(default, bool):
+        if text not in ("true", "false"):
+            raise _wrong(variable, text, "true or false")
+        return text == "true"
     try:
         return type(default)(text)
     except ValueError as error:

@@ -19,26 +19,40 @@ import onnxruntime as ort
 from spladed.errors import Corrupt, Mismatch
 from spladed.sparse import SparseBatch
 
-__all__ = ["Session", "available_threads"]
+__all__ = ["Session", "available_threads", "onnxruntime_version"]
 
 _WHEELS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
 _OUTPUTS = ["indptr", "indices", "values"]
 
+# How onnxruntime says that memory is short; it has no class for it. The arena, the C++
+# library, and CUDA.
+_MEMORY_WORDS = ("Failed to allocate memory", "bad_alloc", "bad allocation", "out of memory")
+
 
 class Session:
     """A bundle's graph, loaded; `run` may be called from several threads.
+
+    threads:  that share the work of the runs, the callers of `run` not counted but for one;
+              0 takes the cores
+    spinning: whether idle ones burn their core instead of sleeping
 
     Raises Mismatch for a broken set of wheels or a device that is not there, Corrupt for
     a graph that onnxruntime cannot load or whose outputs are not CSR.
     """
 
     def __init__(
-        self, graph: Path, *, dimension: int, device: str = "cpu", threads: int = 0
+        self,
+        graph: Path,
+        *,
+        dimension: int,
+        device: str = "cpu",
+        threads: int = 0,
+        spinning: bool = False,
     ) -> None:
         _check_wheels()
         self.dimension = dimension
         self.threads = threads or available_threads()
-        self._session = _open(graph, _provider(device), self.threads)
+        self._session = _open(graph, _provider(device), self.threads, spinning)
         self._wants_types = "token_type_ids" in {node.name for node in self._session.get_inputs()}
         found = [node.name for node in self._session.get_outputs()]
         if found != _OUTPUTS:
@@ -53,12 +67,18 @@ class Session:
     ) -> SparseBatch:
         """One row for each row of `input_ids` [B, S]; `attention_mask` [B, S] is 1 on text.
 
-        B and S are at least 1 (the graph refuses empty shapes).
+        B and S are at least 1 (the graph refuses empty shapes). Raises MemoryError where the
+        memory does not suffice; a smaller batch may fit.
         """
         feed = {"input_ids": input_ids, "attention_mask": attention_mask}
         if self._wants_types:
             feed["token_type_ids"] = np.zeros_like(input_ids)
-        outputs = cast("list[npt.NDArray[np.generic]]", self._session.run(_OUTPUTS, feed))
+        try:
+            outputs = cast("list[npt.NDArray[np.generic]]", self._session.run(_OUTPUTS, feed))
+        except Exception as error:  # of a dozen unrelated classes
+            if any(words in str(error) for words in _MEMORY_WORDS):
+                raise MemoryError(f"onnxruntime: {error}") from error
+            raise
         return SparseBatch(self.dimension, *outputs)  # type: ignore[arg-type]  # dtypes are the graph's
 
 
@@ -67,11 +87,15 @@ def available_threads() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _open(graph: Path, provider: str, threads: int) -> ort.InferenceSession:
+def onnxruntime_version() -> str:
+    """The version that runs the graphs."""
+    return ort.__version__
+
+
+def _open(graph: Path, provider: str, threads: int, spinning: bool) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    # Spinning workers would burn the cores that tokenization and gRPC need.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
     # The arena stays on: over 240 batches of mixed shapes it held 60 MB, where the C
     # allocator peaked at 122 (its large blocks fragment), at the same CPU time.
     options.log_severity_level = 3

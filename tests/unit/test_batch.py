@@ -82,6 +82,71 @@ def test_padding_recurs_and_ends_with_the_model(policy: BatchPolicy, length: int
     assert padded % policy.length_step == 0 or padded == policy.longest
 
 
+@given(policies, arrivals, st.integers(1, 2048))
+def test_a_tighter_budget_holds_for_documents_alone(
+    policy: BatchPolicy, rows: list[tuple[int, str]], tokens: int
+) -> None:
+    waiting: WaitingRows[int] = WaitingRows(policy)
+    for number, (length, kind) in enumerate(rows):
+        waiting.add(length, kind, number)  # type: ignore[arg-type]
+    batches = list(iter(lambda: waiting.take(document_tokens=tokens), []))
+    assert sorted(row.owner for batch in batches for row in batch) == list(range(len(rows)))
+    for batch in batches:
+        cost = len(batch) * max(policy.padded(row.length) for row in batch)
+        document = batch[0].kind == "document"
+        budget = min(tokens, policy.max_batch_tokens) if document else policy.max_batch_tokens
+        assert cost <= budget or len(batch) == 1
+    free = taken(policy, rows)
+    queries = [[row.owner for row in batch] for batch in batches if batch[0].kind == "query"]
+    assert queries == [[r.owner for r in batch] for batch in free if batch[0].kind == "query"]
+
+
+@given(policies, arrivals, st.integers(1, 2048))
+def test_a_lane_is_left_in_the_order_it_was_entered(
+    policy: BatchPolicy, rows: list[tuple[int, str]], tokens: int
+) -> None:
+    waiting: WaitingRows[int] = WaitingRows(policy)
+    for number, (length, kind) in enumerate(rows):
+        waiting.add(length, kind, number)  # type: ignore[arg-type]
+    left: dict[tuple[str, int], list[int]] = {}
+    for batch in iter(lambda: waiting.take(document_tokens=tokens), []):
+        for row in batch:
+            left.setdefault((row.kind, policy.padded(row.length)), []).append(row.owner)
+    assert all(owners == sorted(owners) for owners in left.values())
+
+
+@given(policies, arrivals, st.sets(st.integers(0, 60)), st.booleans())
+def test_what_nobody_wants_is_dropped_and_takes_no_room(
+    policy: BatchPolicy, rows: list[tuple[int, str]], unwanted: set[int], first: bool
+) -> None:
+    def wanted(number: int) -> bool:
+        return number not in unwanted
+
+    waiting: WaitingRows[int] = WaitingRows(policy)
+    for number, (length, kind) in enumerate(rows):
+        waiting.add(length, kind, number)  # type: ignore[arg-type]
+    if first:
+        waiting.drop(wanted)
+        kept = [number for number in range(len(rows)) if wanted(number)]
+        assert waiting.tokens == sum(rows[number][0] for number in kept)
+        assert len(waiting) == len(kept)
+    batches = list(iter(lambda: waiting.take(wanted=wanted), []))
+    numbers = [row.owner for batch in batches for row in batch]
+    assert sorted(numbers) == [number for number in range(len(rows)) if wanted(number)]
+    assert (len(waiting), waiting.tokens) == (0, 0)
+
+
+def test_queries_that_nobody_wants_do_not_count_as_a_batch_before_documents() -> None:
+    waiting: WaitingRows[int] = WaitingRows(BatchPolicy(max_query_batches=1))
+    for owner in range(3):
+        waiting.add(10, "query" if owner < 2 else "document", owner)
+    (document,) = waiting.take(wanted=lambda owner: owner == 2)
+    assert document.owner == 2
+    waiting.add(10, "document", 3)
+    waiting.add(10, "query", 4)
+    assert waiting.take()[0].kind == "query"
+
+
 def test_queries_go_first() -> None:
     batches = taken(BatchPolicy(), [(100, "document"), (5, "query")])
     assert [batch[0].kind for batch in batches] == ["query", "document"]

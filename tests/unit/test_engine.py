@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
@@ -28,13 +32,22 @@ def text(*ids: int) -> np.ndarray:
     return np.array(ids, np.int64)
 
 
-def start(run: Callable[..., SparseBatch], **options: int) -> Engine:
-    policy = BatchPolicy(max_batch_tokens=options.get("max_batch_tokens", 64), length_step=4)
+def start(
+    run: Callable[..., SparseBatch],
+    *,
+    max_batch_tokens: int = 64,
+    max_waiting_tokens: int = 1000,
+    parallel_batches: int = 1,
+    clock: Callable[[], float] = time.monotonic,
+) -> Engine:
     return Engine(
         run,
-        policy,
+        BatchPolicy(max_batch_tokens=max_batch_tokens, length_step=4),
         notify=lambda answer: answer(),
-        max_waiting_tokens=options.get("max_waiting_tokens", 1000),
+        max_waiting_tokens=max_waiting_tokens,
+        max_document_batch_ms=50,
+        parallel_batches=parallel_batches,
+        clock=clock,
     )
 
 
@@ -61,9 +74,11 @@ class Gate:
         return self.run(kind, ids, mask)
 
 
-def submit(engine: Engine, *texts: np.ndarray, bulk: bool = False) -> Future[SparseBatch]:
+def submit(
+    engine: Engine, *texts: np.ndarray, kind: Kind = "document", bulk: bool = False
+) -> Future[SparseBatch]:
     answer: Future[SparseBatch] = Future()
-    engine.submit(texts, "document", answer, bulk=bulk)
+    engine.submit(texts, kind, answer, bulk=bulk)
     return answer
 
 
@@ -176,3 +191,193 @@ def test_closing_answers_whatever_still_waits() -> None:
             each.result(10)
     with pytest.raises(Unavailable):
         submit(engine, text(3))
+
+
+class Slow:
+    """A model of 1,000 tokens a second by a clock of its own, that remembers its batches."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.gate = Gate(self._pass)
+        self.batches: list[tuple[Kind, int]] = []
+
+    def clock(self) -> float:
+        return self.now
+
+    def _pass(self, kind: Kind, ids: np.ndarray, mask: np.ndarray) -> SparseBatch:
+        self.batches.append((kind, ids.size))
+        self.now += ids.size / 1000
+        return echo(kind, ids, mask)
+
+
+def run_behind_a_gate(slow: Slow, engine: Engine, *, kind: Kind, documents: int) -> list[int]:
+    """Padded tokens of each batch of documents that waits behind one of `kind`."""
+    slow.gate.opened.clear()
+    slow.gate.entered = threading.Semaphore(0)
+    slow.batches.clear()
+    first = submit(engine, text(1, 2, 3, 4), kind=kind)
+    assert slow.gate.entered.acquire(timeout=10)
+    waiting = submit(engine, *[text(1, 2, 3, 4)] * documents)
+    slow.gate.opened.set()
+    assert len(waiting.result(10)) == documents
+    assert first.done()
+    return [tokens for _, tokens in slow.batches[1:]]
+
+
+def test_a_batch_of_documents_is_bounded_in_time_while_queries_flow() -> None:
+    slow = Slow()
+    engine = start(slow.gate, max_batch_tokens=400, clock=slow.clock)
+    assert run_behind_a_gate(slow, engine, kind="document", documents=200) == [400, 400]
+    bounded = run_behind_a_gate(slow, engine, kind="query", documents=30)
+    assert bounded == [48, 48, 24], "50 ms hold 50 tokens: 12 rows of 4"
+    slow.now += 9
+    assert max(run_behind_a_gate(slow, engine, kind="document", documents=30)) <= 50
+    slow.now += 11
+    assert run_behind_a_gate(slow, engine, kind="document", documents=100) == [400]
+    engine.close()
+
+
+def test_before_anything_was_measured_a_single_document_measures_it() -> None:
+    slow = Slow()
+    engine = start(slow.gate, max_batch_tokens=400, clock=slow.clock)
+    assert run_behind_a_gate(slow, engine, kind="query", documents=13) == [4, 48]
+    engine.close()
+
+
+def test_a_text_longer_than_the_bound_runs_alone() -> None:
+    slow = Slow()
+    engine = start(slow.gate, max_batch_tokens=400, clock=slow.clock)
+    slow.gate.opened.set()
+    submit(engine, text(1), kind="query").result(10)
+    submit(engine, *[text(*range(200))] * 2).result(10)
+    assert slow.batches[1:] == [("document", 200)] * 2
+    engine.close()
+
+
+class Small:
+    """A model with memory for `tokens` in a batch."""
+
+    def __init__(self, tokens: int) -> None:
+        self.tokens = tokens
+        self.sizes: list[int] = []
+
+    def __call__(self, kind: Kind, ids: np.ndarray, mask: np.ndarray) -> SparseBatch:
+        self.sizes.append(len(ids))
+        if ids.size > self.tokens:
+            raise MemoryError("bad_alloc")
+        return echo(kind, ids, mask)
+
+
+def test_a_batch_that_runs_out_of_memory_is_halved() -> None:
+    small = Small(12)
+    engine = start(small)
+    texts = [text(number) for number in range(10)]
+    assert rows_of(submit(engine, *texts)) == [[number] for number in range(10)]
+    assert small.sizes == [10, 5, 2, 3, 5, 2, 3]
+    engine.close()
+
+
+def test_a_text_too_large_for_the_memory_is_refused_alone() -> None:
+    gate = Gate(Small(12))
+    engine = start(gate)
+    running = submit(engine, text(1))
+    assert gate.entered.acquire(timeout=10)
+    fits = submit(engine, text(2), text(3))
+    mixed = submit(engine, text(4), text(*range(16)))
+    also = submit(engine, text(*range(100, 112)))
+    gate.opened.set()
+    with pytest.raises(Exhausted) as caught:
+        mixed.result(10)
+    assert caught.value.reason == "OUT_OF_MEMORY"
+    assert rows_of(fits) == [[2], [3]]
+    assert rows_of(also) == [list(range(100, 112))]
+    assert running.done()
+    engine.close()
+
+
+def test_callers_who_have_gone_make_room_for_others() -> None:
+    gate = Gate()
+    engine = start(gate, max_waiting_tokens=10)
+    running = submit(engine, text(1))
+    assert gate.entered.acquire(timeout=10)
+    gone = submit(engine, *[text(2)] * 9)
+    assert gone.cancel()
+    here = submit(engine, *[text(3)] * 9)
+    gate.opened.set()
+    assert rows_of(here) == [[3]] * 9
+    assert running.done()
+    assert gate.rows == 10
+    engine.close()
+
+
+def test_batches_run_side_by_side() -> None:
+    together = threading.Barrier(3, timeout=10)
+
+    def meet(kind: Kind, ids: np.ndarray, mask: np.ndarray) -> SparseBatch:
+        together.wait()
+        return echo(kind, ids, mask)
+
+    engine = start(meet, parallel_batches=3, max_batch_tokens=4)
+    texts = [text(number) for number in range(3)]
+    assert rows_of(submit(engine, *texts)) == [[0], [1], [2]], "one request, three threads"
+    engine.close()
+
+
+@pytest.mark.parametrize("parallel_batches", [1, 4])
+def test_whatever_happens_everyone_is_answered_exactly_once(parallel_batches: int) -> None:
+    chance = random.Random(7)
+    answered: Counter[int] = Counter()
+
+    def unreliable(kind: Kind, ids: np.ndarray, mask: np.ndarray) -> SparseBatch:
+        luck = (int(ids.sum()) * 2654435761) % 97
+        if luck < 5:
+            raise ValueError("broken")
+        if luck < 25 and len(ids) > 1:
+            raise MemoryError("bad_alloc")
+        time.sleep(luck * 1e-5)
+        return echo(kind, ids, mask)
+
+    async def one(engine: Engine, number: int) -> str:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[SparseBatch] = loop.create_future()
+        answer.add_done_callback(lambda _: answered.update([number]))
+        texts = [text(*range(number % 900, number % 900 + chance.randint(1, 40)))
+                 for _ in range(chance.randint(1, 6))]  # fmt: skip
+        kind: Kind = chance.choice(["query", "document"])
+        try:
+            engine.submit(texts, kind, answer, bulk=chance.random() < 0.3)
+        except Exhausted as error:
+            answer.cancel()
+            return error.reason
+        if chance.random() < 0.1:
+            loop.call_later(chance.random() * 0.01, answer.cancel)
+        try:
+            rows = await asyncio.wait_for(answer, 30)
+        except asyncio.CancelledError:
+            return "CANCELLED"
+        except (Internal, Unavailable) as error:
+            return error.reason
+        assert [indices.tolist() for indices, _ in rows.rows()] == [each.tolist() for each in texts]
+        return "ROWS"
+
+    async def everyone() -> list[str]:
+        loop = asyncio.get_running_loop()
+        engine = Engine(
+            unreliable,
+            BatchPolicy(max_batch_tokens=256, length_step=8),
+            notify=loop.call_soon_threadsafe,
+            max_waiting_tokens=3000,
+            max_document_batch_ms=1,
+            parallel_batches=parallel_batches,
+        )
+        callers = [asyncio.create_task(one(engine, number)) for number in range(600)]
+        await asyncio.wait(callers[:300], return_when=asyncio.FIRST_EXCEPTION)
+        late = [asyncio.create_task(one(engine, number)) for number in range(600, 700)]
+        await asyncio.sleep(0)
+        await asyncio.to_thread(engine.close)
+        return await asyncio.gather(*callers, *late)
+
+    said = Counter(asyncio.run(everyone()))
+    assert set(said) >= {"ROWS", "ENGINE_FAILED", "SHUTTING_DOWN", "CANCELLED", "QUEUE_FULL"}
+    assert sum(said.values()) == 700
+    assert answered == Counter(range(700))

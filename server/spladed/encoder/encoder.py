@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Self, get_args
 
@@ -11,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from spladed.bundle import Bundle
-from spladed.encoder.batch import BatchPolicy, WaitingRows
-from spladed.encoder.engine import run_rows
+from spladed.encoder.ahead import WINDOW, ahead, in_windows
+from spladed.encoder.batch import BatchPolicy
+from spladed.encoder.progress import Progress, telling
+from spladed.encoder.run import run_all
 from spladed.encoder.table import QueryTable
 from spladed.encoder.tokenize import (
     NAME,
@@ -22,6 +25,7 @@ from spladed.encoder.tokenize import (
     Tokenizer,
     windows,
 )
+from spladed.encoder.tuning import Setup, find_setup
 from spladed.errors import Corrupt, InvalidInput
 from spladed.manifest import Kind
 from spladed.ort import Session
@@ -58,16 +62,18 @@ class Encoder:
         bundle: Bundle,
         documents: Network,
         queries: Network | QueryTable,
-        policy: BatchPolicy,
+        setup: Setup,
     ) -> None:
         self.bundle = bundle
+        self.setup = setup
         self.tokenizer = Tokenizer(bundle.tokenizer)
         self.table = queries if isinstance(queries, QueryTable) else None
         self._query_tokenizer = Tokenizer(bundle.query_tokenizer, special=self.table is None)
         self._networks = {"document": documents}
         if isinstance(queries, Network):
             self._networks["query"] = queries
-        self.policy = replace(policy, longest=min(each.longest for each in self._networks.values()))
+        longest = min(each.longest for each in self._networks.values())
+        self.policy = BatchPolicy(max_batch_tokens=setup.max_batch_tokens, longest=longest)
 
     @classmethod
     def load(
@@ -76,21 +82,33 @@ class Encoder:
         *,
         device: str = "cpu",
         threads: int = 0,
-        policy: BatchPolicy | None = None,
+        parallel_batches: int = 0,
+        max_batch_tokens: int = 0,
+        spinning: bool = False,
+        tuning: str = "",
     ) -> Self:
         """Opens a bundle ("builtin", or a folder) and replays its golden texts.
 
-        threads: of onnxruntime within one batch; 0 takes the cores this process may use
+        threads, parallel_batches, max_batch_tokens: see `Setup`; 0 is what `spladed tune` stored
+        for this machine, else the cores this process may use, 1 and 4,096
+        spinning: whether idle threads burn their core instead of sleeping
+        tuning:   folder in which `spladed tune` was told to keep its files
 
         Raises what `Bundle.open` and `Session` raise, and Corrupt if a golden text's row
         on this machine is not the exported one.
         """
         opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
+        setup = find_setup(opened, tuning, Setup(threads, parallel_batches, max_batch_tokens))
         manifest = opened.manifest
         dimension = manifest.model.vocabulary_size
+        # Every batch that runs brings a thread of its own, and they share the session's others:
+        # a session for each batch would hold the weights as many times.
+        shared = max(1, setup.threads - setup.parallel_batches + 1)
 
         def network(graph: Path, longest: int) -> Network:
-            session = Session(graph, dimension=dimension, device=device, threads=threads)
+            session = Session(
+                graph, dimension=dimension, device=device, threads=shared, spinning=spinning
+            )
             return Network(session, longest)
 
         documents = queries = network(opened.graph, manifest.model.max_length)
@@ -98,7 +116,7 @@ class Encoder:
             queries = network(opened.query_graph, manifest.query_model.max_length)
         elif manifest.model.query_side == "table":
             queries = QueryTable.open(opened.query_table, dimension=dimension)
-        encoder = cls(opened, documents, queries, policy or BatchPolicy())
+        encoder = cls(opened, documents, queries, setup)
         encoder.replay_golden()
         return encoder
 
@@ -126,14 +144,7 @@ class Encoder:
         that the model cannot take.
         """
         _check_kind(kind)
-        for number, text in enumerate(texts):
-            if not text or text.isspace():
-                raise InvalidInput(
-                    f"{name(number)} is {'blank' if text else 'empty'}; send at least one "
-                    "visible character",
-                    reason="TEXT_EMPTY",
-                    field=name(number),
-                )
+        _check_visible(texts, name)
         rule = LengthRule(self._limit(kind, max_length), long_text, chunk_overlap)
         if prompt := self.bundle.manifest.side(kind).prompt:
             texts = [prompt + text for text in texts]
@@ -149,16 +160,51 @@ class Encoder:
         long_text: LongText = "truncate",
         chunk_overlap: int | None = None,
         pruning: Pruning | None = None,
+        progress: Progress = False,
     ) -> SparseBatch:
-        """One row a text, in order, computed in this thread; raises as `tokenize` does.
+        """One row a text, in order; raises as `tokenize` does, and Exhausted OUT_OF_MEMORY.
 
-        pruning: drops light terms, after the bundle's own
+        pruning:  drops light terms, after the bundle's own
+        progress: True for a bar on stderr (needs rich), or what is called with the number of
+                  texts so far
         """
-        tokenized = self.tokenize(
+        _check_visible(texts, NAME)  # of all, before the first is computed
+        rows = self.encode_many(
             texts, kind=kind, max_length=max_length, long_text=long_text,
-            chunk_overlap=chunk_overlap,
+            chunk_overlap=chunk_overlap, pruning=pruning, progress=progress,
         )  # fmt: skip
-        return self.finish(self._rows(windows(tokenized), kind), tokenized, kind, pruning)
+        return SparseBatch.concatenate(self.dimension, list(rows))
+
+    def encode_many(
+        self,
+        texts: Iterable[str],
+        *,
+        kind: Kind,
+        max_length: int = 0,
+        long_text: LongText = "truncate",
+        chunk_overlap: int | None = None,
+        pruning: Pruning | None = None,
+        progress: Progress = False,
+    ) -> Iterator[SparseBatch]:
+        """Rows of any number of texts, in order, in batches of 4,096; as `encode` otherwise.
+
+        Texts are read one such batch ahead of what is yielded, and tokenized in a thread
+        while the batch before them is computed. Within a batch, texts run sorted by length.
+        """
+        _check_kind(kind)
+
+        def tokenize(window: tuple[int, list[str]]) -> list[TokenizedText]:
+            first, part = window
+            return self.tokenize(
+                part, kind=kind, max_length=max_length, long_text=long_text,
+                chunk_overlap=chunk_overlap, name=lambda number: NAME(first + number),
+            )  # fmt: skip
+
+        with telling(progress, len(texts) if isinstance(texts, Sized) else None) as tell:
+            for number, tokenized in enumerate(ahead(tokenize, in_windows(texts))):
+                count = _counting(tell, number * WINDOW, tokenized)
+                rows = self._rows(tokenized, kind, count)
+                yield self.finish(rows, tokenized, kind, pruning)
 
     def run(
         self, kind: Kind, ids: npt.NDArray[np.int64], mask: npt.NDArray[np.int64]
@@ -178,18 +224,25 @@ class Encoder:
         kept = self.bundle.manifest.side(kind).pruning.apply(merged)
         return pruning.apply(kept) if pruning else kept
 
-    def _rows(self, texts: Sequence[npt.NDArray[np.int64]], kind: Kind) -> SparseBatch:
+    def _rows(
+        self, texts: Sequence[TokenizedText], kind: Kind, tell: Callable[[Sequence[int]], object]
+    ) -> SparseBatch:
+        """A row of each window of the texts, as the graph or the table gives it.
+
+        tell: called with the numbers of the windows that are computed, in any order
+        """
+        ids = windows(texts)
         if kind == "query" and self.table is not None:
-            return self.table.rows(texts)
-        waiting: WaitingRows[int] = WaitingRows(self.policy)
-        for number, ids in enumerate(texts):
-            waiting.add(len(ids), kind, number)
+            tell(range(len(ids)))
+            return self.table.rows(ids)
         order: list[int] = []
         parts: list[SparseBatch] = []
-        while batch := waiting.take():
-            order += [row.owner for row in batch]
-            given = [texts[row.owner] for row in batch]
-            parts.append(run_rows(self.run, kind, given, self.policy))
+        for numbers, made in run_all(
+            self.run, kind, ids, self.policy, parallel_batches=self.setup.parallel_batches
+        ):
+            order += numbers
+            parts.append(made)
+            tell(numbers)
         rows = SparseBatch.concatenate(self.dimension, parts)
         return rows.take(np.argsort(np.array(order, np.int64)))
 
@@ -211,10 +264,14 @@ class Encoder:
                     field="golden",
                 )
 
+    def _longest(self, kind: Kind) -> int:
+        """Tokens that a text of this kind may have."""
+        return self._networks.get(kind, self._networks["document"]).longest
+
     def _limit(self, kind: Kind, max_length: int) -> int:
         if not max_length:
             return self.bundle.manifest.side(kind).max_length
-        longest = self._networks.get(kind, self._networks["document"]).longest
+        longest = self._longest(kind)
         if not 3 <= max_length <= longest:
             raise InvalidInput(
                 f"max_length is {max_length}; this model takes 3 to {longest} tokens, special "
@@ -223,6 +280,32 @@ class Encoder:
                 field="max_length",
             )
         return max_length
+
+
+def _counting(
+    tell: Callable[[int], object], before: int, texts: Sequence[TokenizedText]
+) -> Callable[[Sequence[int]], object]:
+    """Turns numbers of windows into the count of texts: of those whose first window is done."""
+    firsts = set(accumulate((len(text.windows) for text in texts[:-1]), initial=0))
+    so_far = before
+
+    def count(numbers: Sequence[int]) -> None:
+        nonlocal so_far
+        so_far += sum(number in firsts for number in numbers)
+        tell(so_far)
+
+    return count
+
+
+def _check_visible(texts: Sequence[str], name: Callable[[int], str]) -> None:
+    for number, text in enumerate(texts):
+        if not text or text.isspace():
+            raise InvalidInput(
+                f"{name(number)} is {'blank' if text else 'empty'}; send at least one "
+                "visible character",
+                reason="TEXT_EMPTY",
+                field=name(number),
+            )
 
 
 def _check_kind(kind: str) -> None:

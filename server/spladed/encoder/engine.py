@@ -1,4 +1,4 @@
-"""One thread that drives a session: it takes the next batch, runs it, answers it.
+"""Threads that drive a session: each takes the next batch, runs it, answers it.
 
 Whoever submits gets exactly one answer: rows, or the error that stopped their batch. A
 request whose future is done (cancelled, expired) is dropped before it costs anything.
@@ -10,84 +10,42 @@ a few chunks in flight, and stops reading.
 
 from __future__ import annotations
 
-import logging
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
-
-import numpy as np
-import numpy.typing as npt
 
 from spladed.encoder.batch import BatchPolicy, WaitingRow, WaitingRows
-from spladed.errors import Exhausted, Internal, SpladedError, Unavailable
+from spladed.encoder.pace import Pace
+from spladed.encoder.request import Answer, Request, Slot, by_request, is_wanted, set_answers
+from spladed.encoder.run import Runs, TokenIds, as_error, run_in_parts, run_rows
+from spladed.errors import Exhausted, SpladedError, Unavailable
 from spladed.manifest import Kind
 from spladed.sparse import SparseBatch
 
-__all__ = ["Answer", "Engine", "run_rows"]
+__all__ = ["Engine"]
 
 # What bulk requests may fill of the queue: enough batches to sort rows by length, few
 # enough for single documents behind them to come soon. Never more than half of it, so that
 # bulk alone gets nobody refused.
 _BULK_BATCHES = 8
 
-_LOG = logging.getLogger("spladed.encoder")
-
-TokenIds = npt.NDArray[np.int64]
-Runs = Callable[[Kind, TokenIds, TokenIds], SparseBatch]
-
-
-class Answer(Protocol):
-    """What asyncio's and concurrent.futures' futures have in common."""
-
-    def done(self) -> bool:
-        """Whether nobody waits any more."""
-        ...
-
-    def set_result(self, result: SparseBatch, /) -> None:
-        """The rows, in the order of the texts."""
-        ...
-
-    def set_exception(self, exception: BaseException, /) -> None:
-        """Why there are none."""
-        ...
-
-
-@dataclass(slots=True)
-class _Request:
-    """The rows one caller waits for; they may come from several batches."""
-
-    texts: Sequence[TokenIds]
-    kind: Kind
-    answer: Answer
-    parts: list[tuple[list[int], SparseBatch]] = field(default_factory=list)
-    missing: int = 0
-
-    def put(self, positions: list[int], rows: SparseBatch) -> bool:
-        """Stores rows for these positions; true when none is missing any more."""
-        self.parts.append((positions, rows))
-        self.missing -= len(positions)
-        return self.missing == 0
-
-    def rows(self) -> SparseBatch:
-        """All rows, in the order of the texts."""
-        whole = SparseBatch.concatenate(
-            self.parts[0][1].dimension, [rows for _, rows in self.parts]
-        )
-        positions = np.concatenate([positions for positions, _ in self.parts])
-        return whole.take(np.argsort(positions))
-
-
-_Slot = tuple[_Request, int]  # a request, and the position of the text in it
+# Queries flow until so long after the last one. In seconds, not in batches: where a batch of
+# documents takes three of them, a person who asks once a second would find each of them full.
+_FLOW_SECONDS = 10.0
 
 
 class Engine:
-    """A queue of rows and the thread that empties it through `run`.
+    """A queue of rows and the threads that empty it through `run`.
 
-    run:      kind, token ids and mask [B, S] int64 -> rows; called from the engine's thread only
-    notify:   where answers are set, e.g. `loop.call_soon_threadsafe`; called once a batch
-    max_waiting_tokens: what may wait; `submit` raises Exhausted beyond it
+    run:      kind, token ids and mask [B, S] int64 -> rows; called from the engine's threads only
+    notify:   where answers are set, e.g. `loop.call_soon_threadsafe`; called at most once a batch
+    max_waiting_tokens:    what may wait; `submit` raises Exhausted beyond it
+    max_document_batch_ms: what a batch of documents may take while queries flow, as far as past
+                           batches tell; a single row may take longer
+    parallel_batches:      batches that run side by side, each in a thread of its own
+    clock:    seconds
     """
 
     def __init__(
@@ -97,17 +55,29 @@ class Engine:
         *,
         notify: Callable[[Callable[[], None]], object],
         max_waiting_tokens: int,
+        max_document_batch_ms: float,
+        parallel_batches: int = 1,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._run = run
         self._notify = notify
-        self._waiting: WaitingRows[_Slot] = WaitingRows(policy)
+        self._clock = clock
+        self._waiting: WaitingRows[Slot] = WaitingRows(policy)
         self._max_waiting_tokens = max_waiting_tokens
-        self._line: deque[_Request] = deque()
+        self._line: deque[Request] = deque()
         self._bulk_tokens = min(_BULK_BATCHES * policy.max_batch_tokens, max_waiting_tokens // 2)
+        self._max_document_batch_ms = max_document_batch_ms
+        self._document_pace = Pace()
+        self._last_query = -math.inf
+        self._swept = False
         self._changed = threading.Condition()
         self._closed = False
-        self._thread = threading.Thread(target=self._loop, name="spladed-engine", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._loop, name=f"spladed-engine-{number}", daemon=True)
+            for number in range(parallel_batches)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def waiting_tokens(self) -> int:
@@ -123,7 +93,7 @@ class Engine:
 
         Raises Exhausted when the queue is full, Unavailable after `close`.
         """
-        request = _Request(texts, kind, answer, missing=len(texts))
+        request = Request(texts, kind, answer, missing=len(texts))
         with self._changed:
             if self._closed:
                 raise Unavailable("the encoder is shutting down", reason="SHUTTING_DOWN")
@@ -135,13 +105,18 @@ class Engine:
             self._changed.notify()
 
     def close(self) -> None:
-        """Stops after the batch in hand; whatever still waits is answered Unavailable."""
+        """Stops after the batches in hand; whatever still waits is answered Unavailable."""
+        error = Unavailable("the encoder is shutting down", reason="SHUTTING_DOWN")
         with self._changed:
             self._closed = True
-            self._changed.notify()
-        self._thread.join()
+            requests = [row.owner[0] for row in self._waiting.drain()] + list(self._line)
+            self._line.clear()
+            self._changed.notify_all()
+        self._fail(requests, error)
+        for thread in self._threads:
+            thread.join()
 
-    def _stand_in_line(self, request: _Request) -> None:
+    def _stand_in_line(self, request: Request) -> None:
         # Callers come and go while a batch runs; who has gone must not stay in memory.
         self._line = deque(each for each in self._line if not each.answer.done())
         self._line.append(request)
@@ -155,104 +130,100 @@ class Engine:
             if not request.answer.done():
                 self._enter(request)
 
-    def _enter(self, request: _Request) -> None:
+    def _enter(self, request: Request) -> None:
         for position, ids in enumerate(request.texts):
             self._waiting.add(len(ids), request.kind, (request, position))
 
     def _check_room(self, tokens: int) -> None:
-        waiting = self._waiting.tokens
-        # An idle engine takes any request that passed the limits, however large.
-        if waiting and waiting + tokens > self._max_waiting_tokens:
+        if self._is_full(tokens) and not self._swept:
+            # Rows of callers who have gone refuse nobody. At most one sweep a batch: it reads
+            # the whole queue, on the event loop.
+            self._waiting.drop(is_wanted)
+            self._swept = True
+        if self._is_full(tokens):
             raise Exhausted(
-                f"the encoder's queue holds {waiting} tokens; {tokens} more would exceed "
-                f"max_waiting_tokens {self._max_waiting_tokens}; try again later",
+                f"the encoder's queue holds {self._waiting.tokens} tokens; {tokens} more would "
+                f"exceed max_waiting_tokens {self._max_waiting_tokens}; try again later",
                 reason="QUEUE_FULL",
                 retry_after_seconds=1.0,
             )
 
+    def _is_full(self, tokens: int) -> bool:
+        waiting = self._waiting.tokens
+        # An idle engine takes any request that passed the limits, however large.
+        return waiting > 0 and waiting + tokens > self._max_waiting_tokens
+
     def _loop(self) -> None:
-        while (batch := self._next()) is not None:
-            live = [row for row in batch if not row.owner[0].answer.done()]
-            if live:
-                self._answer(live)
-        self._refuse_waiting()
+        while batch := self._next():
+            self._answer(batch)
 
-    def _next(self) -> list[WaitingRow[_Slot]] | None:
+    def _next(self) -> list[WaitingRow[Slot]]:
+        """The next batch, when there is one; empty once the engine is closed."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or len(self._waiting) > 0)
-            if self._closed:
-                return None
-            batch = self._waiting.take()
-            self._admit_line()
-            return batch
+            while not self._closed:
+                if batch := self._take():
+                    return batch
+                self._changed.wait_for(lambda: self._closed or len(self._waiting) > 0)
+            return []
 
-    def _answer(self, batch: list[WaitingRow[_Slot]]) -> None:
+    def _take(self) -> list[WaitingRow[Slot]]:
+        batch = self._waiting.take(document_tokens=self._document_tokens(), wanted=is_wanted)
+        self._swept = False
+        self._admit_line()
+        if batch and batch[0].kind == "query":
+            self._last_query = self._clock()
+        if len(self._waiting) > 0:
+            self._changed.notify()  # `submit` woke one thread; there is work for another
+        return batch
+
+    def _document_tokens(self) -> int | None:
+        """The budget of a batch of documents; None where no query would wait behind it."""
+        if self._clock() - self._last_query > _FLOW_SECONDS:
+            return None
+        return self._document_pace.tokens_in(self._max_document_batch_ms)
+
+    def _answer(self, batch: list[WaitingRow[Slot]]) -> None:
+        left = batch
         try:
-            texts = [row.owner[0].texts[row.owner[1]] for row in batch]
-            rows = run_rows(self._run, batch[0].kind, texts, self._waiting.policy)
+            for part, made in run_in_parts(batch, self._rows):
+                left = left[len(part) :]
+                if isinstance(made, SpladedError):
+                    self._fail([row.owner[0] for row in part], made)
+                else:
+                    self._deliver(part, made)
         except Exception as error:  # whatever it is, the callers must hear of it
-            failure = _as_error(error)
-            failed = {id(row.owner[0]): row.owner[0] for row in batch}
-            self._notify(lambda: _fail(list(failed.values()), failure))
-            return
-        finished = _deliver(batch, rows)
-        if finished:
-            self._notify(lambda: _finish(finished))
+            self._fail([row.owner[0] for row in left], as_error(error))
 
-    def _refuse_waiting(self) -> None:
+    def _rows(self, batch: Sequence[WaitingRow[Slot]]) -> SparseBatch:
+        kind, policy = batch[0].kind, self._waiting.policy
+        texts = [row.owner[0].texts[row.owner[1]] for row in batch]
+        started = self._clock()
+        rows = run_rows(self._run, kind, texts, policy)
+        if kind == "document":
+            tokens = len(batch) * policy.padded(max(row.length for row in batch))
+            with self._changed:
+                self._document_pace.add(tokens, self._clock() - started)
+        return rows
+
+    def _deliver(self, batch: Sequence[WaitingRow[Slot]], rows: SparseBatch) -> None:
+        """Hands each request its rows, and answers those that now have all of them."""
+        parts = [
+            (request, positions, rows.take(numbers))
+            for request, positions, numbers in by_request(batch)
+        ]
         with self._changed:
-            rows, line = self._waiting.drain(), list(self._line)
-            self._line.clear()
-        requests = [*{id(row.owner[0]): row.owner[0] for row in rows}.values(), *line]
-        error = Unavailable("the encoder is shutting down", reason="SHUTTING_DOWN")
-        if requests:
-            self._notify(lambda: _fail(requests, error))
+            whole = [
+                request
+                for request, positions, taken in parts
+                if request.put(positions, taken) and request.claim()
+            ]
+        answers = [(request.answer, request.rows()) for request in whole]
+        if answers:
+            self._notify(lambda: set_answers(answers))
 
-
-def run_rows(run: Runs, kind: Kind, texts: Sequence[TokenIds], policy: BatchPolicy) -> SparseBatch:
-    """Pads the texts, all of one kind, into one batch [B, S] and runs it."""
-    length = policy.padded(max(len(ids) for ids in texts))
-    tokens = np.zeros((len(texts), length), np.int64)
-    mask = np.zeros((len(texts), length), np.int64)
-    for row, ids in enumerate(texts):
-        tokens[row, : len(ids)] = ids
-        mask[row, : len(ids)] = 1
-    return run(kind, tokens, mask)
-
-
-def _deliver(batch: list[WaitingRow[_Slot]], rows: SparseBatch) -> list[_Request]:
-    """Hands each request its rows; returns those that now have all of them."""
-    by_request: dict[int, tuple[_Request, list[int], list[int]]] = {}
-    for number, row in enumerate(batch):
-        request, position = row.owner
-        _, positions, numbers = by_request.setdefault(id(request), (request, [], []))
-        positions.append(position)
-        numbers.append(number)
-    return [
-        request
-        for request, positions, numbers in by_request.values()
-        if request.put(positions, rows.take(numbers))
-    ]
-
-
-def _finish(requests: Sequence[_Request]) -> None:
-    for request in requests:
-        if not request.answer.done():
-            request.answer.set_result(request.rows())
-
-
-def _fail(requests: Sequence[_Request], error: SpladedError) -> None:
-    for request in requests:
-        if not request.answer.done():
-            request.answer.set_exception(error)
-
-
-def _as_error(error: Exception) -> SpladedError:
-    if isinstance(error, SpladedError):
-        return error
-    # The cause may quote a caller's text or a path: it is for the log, not for the wire.
-    _LOG.error("this is a bug: a batch failed", exc_info=error)
-    return Internal(
-        "this is a bug in spladed: a batch failed; the server's log has the cause",
-        reason="ENGINE_FAILED",
-    )
+    def _fail(self, requests: Sequence[Request], error: SpladedError) -> None:
+        """Answers each of them with the error, unless it was answered."""
+        with self._changed:
+            answers = [(request.answer, error) for request in requests if request.claim()]
+        if answers:
+            self._notify(lambda: set_answers(answers))
