@@ -12,6 +12,7 @@ from spladed.cli.keys import make_key
 from spladed.cli.loading import load
 from spladed.cli.searching import add, explain, info, search
 from spladed.cli.serve import compile_kernels, print_config, serve
+from spladed.cli.tune import tune
 from spladed.cli.upkeep import backup, check, compact, flush, inspect, restore
 
 __all__ = ["app"]
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (serve, search, explain, encode, terms, info, export):
+for command in (serve, search, explain, encode, terms, info, export, tune):
     app.command()(command)
 app.command("eval")(evaluate)
 app.command("config")(print_config)
