@@ -19,7 +19,10 @@ from typing import Generic, TypeVar
 from spladed.errors import InvalidInput
 from spladed.manifest import Kind
 
-__all__ = ["BatchPolicy", "WaitingRow", "WaitingRows"]
+__all__ = ["DEFAULT_BATCH_TOKENS", "BatchPolicy", "WaitingRow", "WaitingRows"]
+
+# Where the GEMMs of a two-layer model stop gaining on one core, and 32 passages of 128.
+DEFAULT_BATCH_TOKENS = 4_096
 
 T = TypeVar("T")
 
@@ -28,15 +31,14 @@ T = TypeVar("T")
 class BatchPolicy:
     """Limits of one batch.
 
-    max_batch_tokens:  rows x padded length. 4,096 is where the GEMMs of a two-layer model
-                       stop gaining on one core, and 32 passages of 128.
+    max_batch_tokens:  rows x padded length
     length_step:       rows are padded to a multiple of this, so that shapes recur
     max_padding_share: of a batch's tokens, how many may be padding to shorter lanes
     max_query_batches: batches of queries in a row while a document waits
     longest:           tokens that every graph takes; nothing is padded beyond
     """
 
-    max_batch_tokens: int = 4_096
+    max_batch_tokens: int = DEFAULT_BATCH_TOKENS
     length_step: int = 16
     max_padding_share: float = 0.125
     max_query_batches: int = 8

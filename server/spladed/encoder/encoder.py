@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import Self, get_args
@@ -14,6 +13,8 @@ import numpy.typing as npt
 from spladed.bundle import Bundle
 from spladed.encoder.ahead import WINDOW, ahead, in_windows
 from spladed.encoder.batch import BatchPolicy
+from spladed.encoder.golden import replay
+from spladed.encoder.network import Network, open_networks
 from spladed.encoder.progress import Progress, telling
 from spladed.encoder.run import run_all
 from spladed.encoder.table import QueryTable
@@ -26,26 +27,12 @@ from spladed.encoder.tokenize import (
     windows,
 )
 from spladed.encoder.tuning import Setup, find_setup
-from spladed.errors import Corrupt, InvalidInput
+from spladed.errors import InvalidInput
 from spladed.manifest import Kind
-from spladed.ort import Session
 from spladed.pruning import Pruning
 from spladed.sparse import SparseBatch
 
-__all__ = ["Encoder", "Network"]
-
-# How far a golden weight may move between the exporting machine and this one. fp32 moves
-# by the order of its sums; int8 also by a rounding that falls to the other side: 2 of 800
-# texts, by up to 0.06, where onnxruntime only fused its nodes otherwise.
-_GOLDEN_TOLERANCE = {"fp32": 1e-3, "int8": 0.15, "fp16": 0.05, "bf16": 0.1}
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """A graph that makes rows of token ids. longest: tokens that it takes."""
-
-    session: Session
-    longest: int
+__all__ = ["Encoder"]
 
 
 class Encoder:
@@ -99,25 +86,9 @@ class Encoder:
         """
         opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
         setup = find_setup(opened, tuning, Setup(threads, parallel_batches, max_batch_tokens))
-        manifest = opened.manifest
-        dimension = manifest.model.vocabulary_size
-        # Every batch that runs brings a thread of its own, and they share the session's others:
-        # a session for each batch would hold the weights as many times.
-        shared = max(1, setup.threads - setup.parallel_batches + 1)
-
-        def network(graph: Path, longest: int) -> Network:
-            session = Session(
-                graph, dimension=dimension, device=device, threads=shared, spinning=spinning
-            )
-            return Network(session, longest)
-
-        documents = queries = network(opened.graph, manifest.model.max_length)
-        if manifest.query_model is not None:
-            queries = network(opened.query_graph, manifest.query_model.max_length)
-        elif manifest.model.query_side == "table":
-            queries = QueryTable.open(opened.query_table, dimension=dimension)
+        documents, queries = open_networks(opened, setup, device=device, spinning=spinning)
         encoder = cls(opened, documents, queries, setup)
-        encoder.replay_golden()
+        replay(opened, lambda golden: encoder.encode([golden.text], kind=golden.kind))
         return encoder
 
     @property
@@ -246,24 +217,6 @@ class Encoder:
         rows = SparseBatch.concatenate(self.dimension, parts)
         return rows.take(np.argsort(np.array(order, np.int64)))
 
-    def replay_golden(self) -> None:
-        """Encodes the bundle's golden texts; raises Corrupt where a row has moved too far."""
-        manifest = self.bundle.manifest
-        tolerance = _GOLDEN_TOLERANCE[manifest.precision]
-        for golden, (indices, values) in zip(
-            manifest.golden, manifest.golden_rows().rows(), strict=True
-        ):
-            row = self.encode([golden.text], kind=golden.kind).row(0)
-            moved = _distance((indices, values), row, manifest.model.vocabulary_size)
-            if moved > tolerance:
-                raise Corrupt(
-                    f"{self.bundle.path}: the golden text {golden.text[:40]!r} moved by "
-                    f"{moved:.4g} on this machine, expected at most {tolerance:g}; this CPU "
-                    "or onnxruntime computes something else than the exporting one: export here",
-                    reason="BUNDLE_GOLDEN",
-                    field="golden",
-                )
-
     def _longest(self, kind: Kind) -> int:
         """Tokens that a text of this kind may have."""
         return self._networks.get(kind, self._networks["document"]).longest
@@ -313,13 +266,3 @@ def _check_kind(kind: str) -> None:
         raise InvalidInput(
             f"kind is {kind!r}; expected 'query' or 'document'", reason="KIND", field="kind"
         )
-
-
-def _distance(
-    left: tuple[np.ndarray, np.ndarray], right: tuple[np.ndarray, np.ndarray], dimension: int
-) -> float:
-    """The largest difference of a weight between two rows."""
-    difference = np.zeros(dimension, np.float32)
-    difference[left[0]] = left[1]
-    difference[right[0]] -= right[1]
-    return float(np.abs(difference).max())

@@ -17,11 +17,11 @@ from typing import Self
 import numpy as np
 
 from spladed.bundle import Bundle
-from spladed.encoder.batch import BatchPolicy, WaitingRows
+from spladed.encoder.batch import DEFAULT_BATCH_TOKENS, BatchPolicy, WaitingRows
 from spladed.encoder.encoder import Encoder
 from spladed.encoder.run import TokenIds, run_rows
 from spladed.encoder.tokenize import windows
-from spladed.encoder.tuning import DEFAULT_BATCH_TOKENS, Measured, Setup
+from spladed.encoder.tuning import Measured, Setup
 
 __all__ = ["Sample", "Spun", "budgets", "choose", "measure_spinning", "splits", "tune"]
 

@@ -20,13 +20,11 @@ from typing import Self
 
 from spladed.bundle import Bundle
 from spladed.config import user_cache
+from spladed.encoder.batch import DEFAULT_BATCH_TOKENS
 from spladed.errors import Mismatch
 from spladed.ort import available_threads, onnxruntime_version
 
-__all__ = ["DEFAULT_BATCH_TOKENS", "Machine", "Measured", "Setup", "Tuning", "find_setup", "store"]
-
-# Where the GEMMs of a two-layer model stop gaining on one core, and 32 passages of 128.
-DEFAULT_BATCH_TOKENS = 4_096
+__all__ = ["Machine", "Measured", "Setup", "Tuning", "find_setup", "store"]
 
 _LOG = logging.getLogger("spladed.encoder")
 _FILE = "tuning.json"
