@@ -7,14 +7,18 @@ import logging
 import os
 import resource
 import signal
+import threading
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import uvloop
 
+from spladed import __version__
 from spladed.bundle import BUILTIN
-from spladed.config import Config, EncoderConfig
+from spladed.config import Config
 from spladed.encoder.encoder import Encoder
 from spladed.encoder.engine import Engine
 from spladed.errors import Mismatch
@@ -28,6 +32,11 @@ from spladed.rpc.encoding import Encoding, Encodings
 from spladed.rpc.index_service import IndexService
 from spladed.rpc.server import RpcServer
 from spladed.rpc.threads import Threads
+from spladed.settings import EncoderConfig
+from spladed.watch.collections import IndexCollector
+from spladed.watch.http import HttpPort
+from spladed.watch.metrics import Metrics
+from spladed.watchdog import watch_engine
 
 __all__ = ["serve"]
 
@@ -41,18 +50,24 @@ def serve(config: Config) -> None:
 
 
 async def _serve(config: Config) -> None:
-    stopping = _stop_signals()
-    collections = _open_collections(config)
+    stopping, ready = _stop_signals(), threading.Event()
+    metrics = Metrics(__version__)
+    http = _open_http(config, metrics, ready)
     try:
-        encoder = _load_encoder(config)
-        engine = _start_engine(encoder, config.encoder)
+        collections = _open_collections(config)
         try:
-            await _run(config, encoder, engine, collections, stopping)
+            encoder = _load_encoder(config)
+            engine = _start_engine(encoder, config.encoder, metrics)
+            try:
+                await _run(config, encoder, engine, collections, stopping, metrics, ready)
+            finally:
+                await asyncio.to_thread(engine.close)
         finally:
-            await asyncio.to_thread(engine.close)
+            if collections is not None:
+                collections.close()
     finally:
-        if collections is not None:
-            collections.close()
+        if http is not None:
+            http.close()
 
 
 async def _run(
@@ -61,36 +76,68 @@ async def _run(
     engine: Engine,
     collections: Collections | None,
     stopping: asyncio.Event,
+    metrics: Metrics,
+    ready: threading.Event,
 ) -> None:
     tokenizing = _threads("tokenize", config.encoder.tokenizer_threads)
     readers = config.index.search_threads or available_threads()
     reading = _threads("read", readers)
     writing = _threads("write", config.index.write_threads)
     name = encoder.bundle.manifest.name
-    encodings = Encodings([Encoding(name, encoder, engine, tokenizing, config.limits)])
+    encodings = Encodings([Encoding(name, encoder, engine, tokenizing, config.limits, metrics)])
     threads = Threads(reading, writing, readers)
     index = None
     if collections is not None:
-        index = IndexService(collections, encodings, threads, config.limits)
+        index = IndexService(collections, encodings, threads, config.limits, metrics)
+        metrics.registry.register(IndexCollector(collections))
     server = RpcServer(
         config,
         encoder=EncoderService(encodings, config.limits),
         index=index,
         admin=AdminService(encodings, collections, threads, stopping, config.server.backups),
+        watch=metrics,
     )
     for warning in exposure.warnings(config.server.listen, config.security):
         _LOG.warning("%s", warning)
+
+    def set_serving(serving: bool) -> None:
+        server.set_serving(serving)
+        (ready.set if serving else ready.clear)()
+
     await server.start()
-    server.set_serving(True)
+    set_serving(True)
     _write_port(config.server.port_file, server.port)
     _LOG.info("serving %s on port %d", name, server.port)
-    await stopping.wait()
-    _LOG.info("draining, at most %g s", config.server.drain_seconds)
-    await server.stop(config.server.drain_seconds)
+    async with _watched(engine, config.encoder.hang_seconds, lambda: set_serving(False)):
+        await stopping.wait()
+        ready.clear()
+        _LOG.info("draining, at most %g s", config.server.drain_seconds)
+        await server.stop(config.server.drain_seconds)
     if collections is not None:  # first: whoever compacts or waits for a merge gives up
         await asyncio.to_thread(collections.close)
     for pool in (tokenizing, reading, writing):
         await asyncio.to_thread(pool.shutdown)
+
+
+@asynccontextmanager
+async def _watched(
+    engine: Engine, seconds: float, stop_serving: Callable[[], None]
+) -> AsyncIterator[None]:
+    watching = asyncio.create_task(watch_engine(engine, seconds, stop_serving))
+    try:
+        yield
+    finally:
+        watching.cancel()
+
+
+def _open_http(config: Config, metrics: Metrics, ready: threading.Event) -> HttpPort | None:
+    """The HTTP port, open before anything is loaded: a process that starts is alive."""
+    if not config.server.http_listen:
+        return None
+    versions = {"spladed": __version__, "bundle": config.server.bundle or BUILTIN}
+    http = HttpPort(config.server.http_listen, metrics, ready.is_set, versions)
+    _LOG.info("figures on port %d", http.port)
+    return http
 
 
 def _open_collections(config: Config) -> Collections | None:
@@ -122,16 +169,19 @@ def _load_encoder(config: Config) -> Encoder:
     )
 
 
-def _start_engine(encoder: Encoder, settings: EncoderConfig) -> Engine:
+def _start_engine(encoder: Encoder, settings: EncoderConfig, metrics: Metrics) -> Engine:
     loop = asyncio.get_running_loop()
-    return Engine(
+    engine = Engine(
         encoder.run,
         replace(encoder.policy, max_query_batches=settings.max_query_batches),
         notify=loop.call_soon_threadsafe,
         max_waiting_tokens=settings.max_waiting_tokens,
         max_document_batch_ms=settings.max_document_batch_ms,
         parallel_batches=encoder.setup.parallel_batches,
+        observe=metrics.ran,
     )
+    metrics.watch_waiting(lambda: engine.waiting_tokens)
+    return engine
 
 
 def _threads(name: str, count: int) -> Executor:

@@ -41,9 +41,9 @@ def test_batches_of_documents_as_many_as_are_answered(server: ServerProcess) -> 
 
 
 def test_searching_at_a_rate(server: ServerProcess, client: Client) -> None:
-    client.create_collection("bench-pressed")
-    client.upsert("bench-pressed", [Document("1", "The quick brown fox."), Document("2", "A dog.")])
-    run = bench("search", "bench-pressed", "--target", server.target, "--rate", "30", "--seconds", "1",
+    client.create_collection("pressed")
+    client.upsert("pressed", [Document("1", "The quick brown fox."), Document("2", "A dog.")])
+    run = bench("search", "pressed", "--target", server.target, "--rate", "30", "--seconds", "1",
                 "--json")  # fmt: skip
     assert run.returncode == 0, run.stderr
     found = json.loads(run.stdout)
@@ -54,16 +54,18 @@ def test_answers_that_change_are_wrong(
     server: ServerProcess, client: Client, tmp_path: Path
 ) -> None:
     """The comparison can fail: documents that come meanwhile change what is found."""
-    client.create_collection("bench-moving")
-    client.upsert("bench-moving", [Document("0", "fox")])
+    client.create_collection("shifting")
+    client.upsert("shifting", [Document("0", "fox")])
     texts = tmp_path / "queries.tsv"
     texts.write_text("1\ta fox and a dog\n")
-    command = ["search", "bench-moving", "--target", server.target, "--in-flight", "1", "--seconds", "4",
+    command = ["search", "shifting", "--target", server.target, "--in-flight=1", "--seconds=4",
                "--texts", str(texts)]  # fmt: skip
     with subprocess.Popen([*COMMAND, *command, "--json"], stdout=subprocess.PIPE) as running:
         while running.poll() is None:
-            client.upsert("bench-moving", [Document(str(number), "fox dog cat") for number in range(50)])
-            client.delete("bench-moving", [str(number) for number in range(1, 50)])
+            client.upsert(
+                "shifting", [Document(str(number), "fox dog cat") for number in range(50)]
+            )
+            client.delete("shifting", [str(number) for number in range(1, 50)])
         assert running.stdout is not None
         found = json.loads(running.stdout.read())
     assert running.returncode == 1

@@ -13,7 +13,16 @@ from pathlib import Path
 from spladed.rpc.status import TABLE
 
 SERVER = Path(__file__).parents[2] / "server/spladed"
-ROOMS = ("rpc", "encoder", "index", "sparse.py", "manifest.py", "bundle.py", "ort.py")
+ROOMS = (
+    "rpc",
+    "encoder",
+    "index",
+    "sparse.py",
+    "manifest.py",
+    "bundle.py",
+    "ort.py",
+    "watchdog.py",
+)
 CLASSES = {cls.__name__ for cls, _ in TABLE}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from spladed.config import Limits
 from spladed.rpc.rules import RULES
 from spladed.rpc.status import TABLE
+from spladed.settings import Limits
 from spladed.v1.sparse_pb2 import SparseBatch
 from tests.examples.reasons import reasons
 

@@ -6,13 +6,7 @@ from pathlib import Path
 import pytest
 
 from spladed.client.client import Client
-from spladed.config import (
-    Access,
-    client_access,
-    kernel_cache,
-    load_config,
-    set_kernel_cache,
-)
+from spladed.config import Access, client_access, kernel_cache, load_config, set_kernel_cache
 from spladed.errors import InvalidInput, NotFound
 from spladed.index.upkeep import Upkeep
 from spladed.rpc.key_file import read_keys

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from spladed.config import SecurityConfig
 from spladed.rpc.exposure import warnings
+from spladed.settings import SecurityConfig
 
 TLS = SecurityConfig(certificate="c", key="k")
 MTLS = SecurityConfig(certificate="c", key="k", client_ca="a")

@@ -8,8 +8,8 @@ import pytest
 from grpc._cython import cygrpc
 
 from spladed.client import channel
-from spladed.config import ConnectionsConfig, Limits
 from spladed.rpc import server
+from spladed.settings import ConnectionsConfig, Limits
 
 LIBRARY = Path(cygrpc.__file__).read_bytes()
 OPTIONS = {

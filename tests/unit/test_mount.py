@@ -13,7 +13,6 @@ import grpc.aio
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
 
-from spladed.config import Limits
 from spladed.errors import Corrupt, DeadlineExceeded, Exhausted, Internal, SpladedError
 from spladed.rpc.chunks import OpenStreams
 from spladed.rpc.gate import Gate
@@ -21,6 +20,7 @@ from spladed.rpc.method import Method
 from spladed.rpc.mount import mount
 from spladed.rpc.outside import redaction
 from spladed.rpc.status import from_call, from_status
+from spladed.settings import Limits
 from spladed.v1 import admin_pb2, encoder_pb2, index_pb2
 
 SECRET = "spladed_hunter2"

@@ -9,6 +9,7 @@ import typer
 
 from spladed.cli.options import ConfigFile, KernelCache
 from spladed.config import Config, load_config, set_kernel_cache
+from spladed.errors import InvalidInput
 
 __all__ = ["compile_kernels", "print_config", "serve"]
 
@@ -18,6 +19,10 @@ def serve(
     listen: Annotated[str | None, typer.Option(help="HOST:PORT; port 0 takes a free one.")] = None,
     bundle: Annotated[str | None, typer.Option(help='"builtin", or a bundle folder.')] = None,
     data: Annotated[str | None, typer.Option(help="Folder of the collections.")] = None,
+    no_index: Annotated[bool, typer.Option("--no-index", help="Encode alone.")] = False,
+    http_listen: Annotated[
+        str | None, typer.Option(help="HOST:PORT of /metrics, /healthz, /readyz, /version.")
+    ] = None,
     backups: Annotated[str | None, typer.Option(help="Folder below which backups go.")] = None,
     port_file: Annotated[str | None, typer.Option(help="Written with the port once ready.")] = None,
     threads: Annotated[int | None, typer.Option(help="Of onnxruntime; 0 takes all cores.")] = None,
@@ -32,11 +37,19 @@ def serve(
     ] = None,
     kernel_cache: KernelCache = None,
 ) -> None:
-    """Serve encoding, and search over --data, until SIGTERM."""
+    """Serve encoding, and search over --data, until SIGTERM.
+
+    --no-index leaves out what a file or the environment says of the index.
+    """
+    if no_index and data:
+        raise InvalidInput(
+            "--data and --no-index are both given; give one of them", reason="USAGE", field="data"
+        )
     flags = {
         "server.listen": listen,
         "server.bundle": bundle,
-        "server.data": data,
+        "server.data": "" if no_index else data,
+        "server.http_listen": http_listen,
         "server.backups": backups,
         "server.port_file": port_file,
         "server.drain_seconds": drain_seconds,

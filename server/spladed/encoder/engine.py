@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from spladed.encoder.batch import BatchPolicy, WaitingRow, WaitingRows
 from spladed.encoder.pace import Pace
 from spladed.encoder.request import Answer, Request, Slot, by_request, is_wanted, set_answers
-from spladed.encoder.run import Runs, TokenIds, as_error, run_in_parts, run_rows
+from spladed.encoder.run import Ran, Runs, TokenIds, as_error, run_in_parts, run_rows
 from spladed.errors import Exhausted, SpladedError, Unavailable
 from spladed.manifest import Kind
 from spladed.sparse import SparseBatch
@@ -46,6 +46,7 @@ class Engine:
                            batches tell; a single row may take longer
     parallel_batches:      batches that run side by side, each in a thread of its own
     clock:    seconds
+    observe:  is told of every batch that ran, by the thread that ran it
     """
 
     def __init__(
@@ -58,10 +59,13 @@ class Engine:
         max_document_batch_ms: float,
         parallel_batches: int = 1,
         clock: Callable[[], float] = time.monotonic,
+        observe: Callable[[Ran], object] = lambda _: None,
     ) -> None:
         self._run = run
         self._notify = notify
         self._clock = clock
+        self._observe = observe
+        self._running: dict[int, tuple[float, Sequence[WaitingRow[Slot]]]] = {}
         self._waiting: WaitingRows[Slot] = WaitingRows(policy)
         self._max_waiting_tokens = max_waiting_tokens
         self._line: deque[Request] = deque()
@@ -197,13 +201,38 @@ class Engine:
     def _rows(self, batch: Sequence[WaitingRow[Slot]]) -> SparseBatch:
         kind, policy = batch[0].kind, self._waiting.policy
         texts = [row.owner[0].texts[row.owner[1]] for row in batch]
-        started = self._clock()
-        rows = run_rows(self._run, kind, texts, policy)
+        started, thread = self._clock(), threading.get_ident()
+        self._running[thread] = started, batch
+        try:
+            rows = run_rows(self._run, kind, texts, policy)
+        finally:
+            del self._running[thread]
+        tokens = sum(row.length for row in batch)
+        padded = len(batch) * policy.padded(max(row.length for row in batch))
+        ran = Ran(
+            kind, len(batch), tokens, padded, policy.max_batch_tokens, self._clock() - started
+        )
         if kind == "document":
-            tokens = len(batch) * policy.padded(max(row.length for row in batch))
             with self._changed:
-                self._document_pace.add(tokens, self._clock() - started)
+                self._document_pace.add(ran.padded, ran.seconds)
+        self._observe(ran)
         return rows
+
+    def stuck_seconds(self) -> float:
+        """For how long the oldest batch in hand has been running; 0 if there is none."""
+        started = [each for each, _ in list(self._running.values())]
+        return self._clock() - min(started) if started else 0.0
+
+    def give_up(self, error: SpladedError) -> None:
+        """Answers whoever waits, for a batch in hand too, and takes nothing more: for threads
+        that will not come back."""
+        with self._changed:
+            self._closed = True
+            requests = [row.owner[0] for row in self._waiting.drain()] + list(self._line)
+            requests += [row.owner[0] for _, batch in self._running.values() for row in batch]
+            self._line.clear()
+            self._changed.notify_all()
+        self._fail(requests, error)
 
     def _deliver(self, batch: Sequence[WaitingRow[Slot]], rows: SparseBatch) -> None:
         """Hands each request its rows, and answers those that now have all of them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -15,13 +16,25 @@ from spladed.errors import Exhausted, Internal, SpladedError
 from spladed.manifest import Kind
 from spladed.sparse import SparseBatch
 
-__all__ = ["Runs", "TokenIds", "as_error", "run_all", "run_in_parts", "run_rows"]
+__all__ = ["Ran", "Runs", "TokenIds", "as_error", "run_all", "run_in_parts", "run_rows"]
 
 _LOG = logging.getLogger("spladed.encoder")
 
 TokenIds = npt.NDArray[np.int64]
 Runs = Callable[[Kind, TokenIds, TokenIds], SparseBatch]
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A batch that ran. tokens: of its rows; padded: with their padding; budget: allowed."""
+
+    kind: Kind
+    rows: int
+    tokens: int
+    padded: int
+    budget: int
+    seconds: float
 
 
 def run_rows(run: Runs, kind: Kind, texts: Sequence[TokenIds], policy: BatchPolicy) -> SparseBatch:

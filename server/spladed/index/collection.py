@@ -400,8 +400,10 @@ class Collection:
     def stats(self) -> Stats:
         """What it holds now."""
         with self._view() as view:
-            buffered = self._writer.buffered if self._follower is None else (0, 0)
-            return stats_of(view.snapshot, buffered, self._origin.masks, self._path)
+            is_writer = self._follower is None
+            buffered = self._writer.buffered[0] if is_writer else 0
+            due = self._keeper.merges_due if is_writer else 0
+            return stats_of(view.snapshot, buffered, due, self._origin.masks, self._path)
 
     def flush(self) -> int:
         """Put what is in memory into a segment file; the generation, which does not change.

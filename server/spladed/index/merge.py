@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-__all__ = ["FAN_IN", "MANY", "due", "worth_rewriting"]
+__all__ = ["FAN_IN", "MANY", "debt", "due", "worth_rewriting"]
 
 # LSM trees' usual ten would save writes and leave up to nine segments a tier to search.
 FAN_IN = 4
@@ -41,6 +41,16 @@ def due(sizes: Sequence[tuple[int, int]], smallest: int) -> tuple[int, int] | No
             if tiers[start:stop].count(tier) >= FAN_IN:
                 return start, stop
     return _cheapest([documents - dead for documents, dead in sizes])
+
+
+def debt(sizes: Sequence[tuple[int, int]], smallest: int) -> int:
+    """How many merges are due, one after the other, until none is; arguments as of `due`."""
+    left, count = list(sizes), 0
+    while found := due(left, smallest):
+        merged = left[slice(*found)]
+        left[slice(*found)] = [(sum(documents - dead for documents, dead in merged), 0)]
+        count += 1
+    return count
 
 
 def _cheapest(documents: Sequence[int]) -> tuple[int, int] | None:

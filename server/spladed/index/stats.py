@@ -12,8 +12,8 @@ from spladed.index.values import Stats
 __all__ = ["stats_of"]
 
 
-def stats_of(snapshot: Snapshot, buffered: tuple[int, int], masks: Masks, path: Path) -> Stats:
-    """The figures of a snapshot; `buffered` documents and bytes wait for a flush."""
+def stats_of(snapshot: Snapshot, buffered: int, merges_due: int, masks: Masks, path: Path) -> Stats:
+    """The figures of a snapshot; `buffered` documents wait for a flush."""
     parts = snapshot.parts
     in_memory = [part for part in parts if not part.segment.name]
     mapped = [part for part in parts if part.segment.name]
@@ -23,7 +23,8 @@ def stats_of(snapshot: Snapshot, buffered: tuple[int, int], masks: Masks, path: 
         nnz=sum(part.live_nnz() for part in parts),
         generation=snapshot.generation,
         segments=len(parts),
-        buffered_documents=buffered[0],
+        buffered_documents=buffered,
+        merges_due=merges_due,
         memory_bytes=masks.nbytes
         + sum(part.segment.data.nbytes for part in in_memory)
         + sum(part.live.nbytes for part in parts),

@@ -22,6 +22,7 @@ from spladed.index.builder import Builder, Child, Here
 from spladed.index.catalog import Catalog
 from spladed.index.pins import Pins
 from spladed.index.segment import Segment
+from spladed.index.snapshot import Part
 from spladed.index.writer import Writer
 
 __all__ = ["Keeper", "Upkeep"]
@@ -235,11 +236,20 @@ class Keeper:
             if group := self._group():
                 self._rewrite(self._merge_builder, group)
 
+    @property
+    def merges_due(self) -> int:
+        """Merges that are due, one after the other, until none is."""
+        return merge.debt([part.sizes for part in self._parts()], self._settings.flush_documents)
+
     def _group(self) -> list[Segment]:
         """The segments to merge next."""
-        parts = [part for part in self._writer.snapshot.parts if part.segment.name]
+        parts = self._parts()
         found = merge.due([part.sizes for part in parts], self._settings.flush_documents)
         return [part.segment for part in parts[slice(*found)]] if found else []
+
+    def _parts(self) -> list[Part]:
+        """The parts of the snapshot that are files."""
+        return [part for part in self._writer.snapshot.parts if part.segment.name]
 
     def _flush_due(self) -> bool:
         documents, size = self._writer.buffered
@@ -251,11 +261,10 @@ class Keeper:
     def _is_behind(self) -> bool:
         documents, size = self._writer.buffered
         most, settings = self._settings.max_flushes, self._settings
-        segments = sum(bool(part.segment.name) for part in self._writer.snapshot.parts)
         return (
             documents >= most * settings.flush_documents
             or size >= most * settings.flush_bytes
-            or segments >= _MAX_SEGMENTS
+            or len(self._parts()) >= _MAX_SEGMENTS
         )
 
     def _start(self, name: str, due: Callable[[], bool], work: Callable[[], None]) -> None:

@@ -137,6 +137,7 @@ class Stats:
     deleted:            dead rows that still take room, until their segment is rewritten
     segments:           how many segments a search visits, those in memory too
     buffered_documents: written and not yet in a segment file
+    merges_due:         merges of segments that are due, one after the other; of a writer
     memory_bytes:       anonymous memory: segments in memory, bitmaps, cached masks
     mapped_bytes:       segment files, which the kernel holds in memory as far as it has room
     disk_bytes:         the files of the folder
@@ -148,6 +149,7 @@ class Stats:
     generation: int
     segments: int
     buffered_documents: int
+    merges_due: int
     memory_bytes: int
     mapped_bytes: int
     disk_bytes: int

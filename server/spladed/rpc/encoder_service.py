@@ -6,11 +6,11 @@ from dataclasses import asdict
 from typing import Any
 
 from spladed import __version__
-from spladed.config import Limits
 from spladed.errors import InvalidInput
 from spladed.manifest import Kind
 from spladed.rpc.encoding import Encoding, Encodings
 from spladed.rpc.wire import view, write_batch
+from spladed.settings import Limits
 from spladed.v1 import encoder_pb2 as pb
 
 __all__ = ["EncoderService"]

@@ -12,7 +12,6 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from spladed.config import Limits
 from spladed.encoder.encoder import Encoder
 from spladed.encoder.engine import Engine
 from spladed.encoder.tokenize import NAME, LongText, TokenizedText, windows
@@ -20,6 +19,8 @@ from spladed.errors import AlreadyExists, InvalidInput, NotFound
 from spladed.index.check import check_name
 from spladed.manifest import Kind, Manifest
 from spladed.pruning import Pruning
+from spladed.rpc.watch import NOBODY, Watch, timed
+from spladed.settings import Limits
 from spladed.sparse import SparseBatch
 from spladed.v1 import encoder_pb2 as pb
 
@@ -49,7 +50,13 @@ class Encoding:
     """One bundle that is served: its encoder, the engine's queue, the tokenizer's threads."""
 
     def __init__(
-        self, name: str, encoder: Encoder, engine: Engine, tokenizing: Executor, limits: Limits
+        self,
+        name: str,
+        encoder: Encoder,
+        engine: Engine,
+        tokenizing: Executor,
+        limits: Limits,
+        watch: Watch = NOBODY,
     ) -> None:
         self.name = name
         self.encoder = encoder
@@ -57,6 +64,7 @@ class Encoding:
         self._engine = engine
         self._tokenizing = tokenizing
         self._limits = limits
+        self._watch = watch
 
     @property
     def manifest(self) -> Manifest:
@@ -78,15 +86,14 @@ class Encoding:
         """
         pruning = _pruning(options)
         tokenized = await self.tokenize(texts, options, kind, name=name)
-        vectors = await self._rows(windows(tokenized), kind, bulk=bulk)
+        with timed(self._watch, "encode"):
+            vectors = await self._rows(windows(tokenized), kind, bulk=bulk)
         if pruning or self.manifest.side(kind).pruning or len(vectors) != len(texts):
             finish = partial(self.encoder.finish, texts=tokenized, kind=kind, pruning=pruning)
             vectors = await self._beside(finish, vectors)
-        return EncodedTexts(
-            vectors,
-            [len(text.ids) for text in tokenized],
-            [text.truncated for text in tokenized],
-        )
+        truncated = [text.truncated for text in tokenized]
+        self._watch.encoded(kind, vectors, truncated)
+        return EncodedTexts(vectors, [len(text.ids) for text in tokenized], truncated)
 
     async def tokenize(
         self,
@@ -107,7 +114,8 @@ class Encoding:
             kind=kind, max_length=options.max_length, long_text=_long_text(options),
             chunk_overlap=overlap, name=name,
         )  # fmt: skip
-        return await self._beside(tokenize, texts)
+        with timed(self._watch, "tokenize"):
+            return await self._beside(tokenize, texts)
 
     async def _rows(
         self, texts: list[npt.NDArray[np.int64]], kind: Kind, *, bulk: bool

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from spladed.config import SecurityConfig
+from spladed.settings import SecurityConfig
 
 __all__ = ["is_loopback", "warnings"]
 

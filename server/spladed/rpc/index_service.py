@@ -8,7 +8,6 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any
 
-from spladed.config import Limits
 from spladed.errors import InvalidInput
 from spladed.index.collection import Collection
 from spladed.index.collections import Collections
@@ -31,7 +30,9 @@ from spladed.rpc.rows import Rows
 from spladed.rpc.scan import pages
 from spladed.rpc.settings import read_fields, read_scoring, read_weight_format
 from spladed.rpc.threads import Threads
+from spladed.rpc.watch import Watch, timed
 from spladed.rpc.wire import view
+from spladed.settings import Limits
 from spladed.sparse import SparseBatch
 from spladed.v1 import index_pb2 as pb
 
@@ -44,13 +45,19 @@ class IndexService:
     """The methods of spladed.v1.Index that are built."""
 
     def __init__(
-        self, collections: Collections, encodings: Encodings, threads: Threads, limits: Limits
+        self,
+        collections: Collections,
+        encodings: Encodings,
+        threads: Threads,
+        limits: Limits,
+        watch: Watch,
     ) -> None:
         self._collections = collections
         self._encodings = encodings
         self._rows = Rows(encodings, limits)
         self._threads = threads
         self._limits = limits
+        self._watch = watch
         self._order = AdmissionOrder()
 
     async def create_collection(self, request: pb.CreateCollectionRequest) -> Any:
@@ -96,7 +103,8 @@ class IndexService:
             rows, bundle_id = await self._rows.documents(collection, request, bulk=bulk)
             await turn.come()
             write = partial(collection.upsert, documents, rows.vectors, bundle_id=bundle_id)
-            generation = await turn.commit(self._threads.write(write))
+            with timed(self._watch, "commit"):
+                generation = await turn.commit(self._threads.write(write))
         return pb.UpsertResponse(
             generation=generation, token_counts=rows.token_counts, truncated=rows.truncated
         )
@@ -168,7 +176,8 @@ class IndexService:
             with_documents=wants_documents(wanted),
             made=partial(write_hits, wanted),
         )
-        await self._threads.share(answers)
+        with timed(self._watch, "search"):
+            await self._threads.share(answers)
         return view.SearchResponse(
             results=answers.answers,
             generation=answers.generation,

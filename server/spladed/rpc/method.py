@@ -11,7 +11,6 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from spladed.config import Limits
 from spladed.errors import (
     DeadlineExceeded,
     Exhausted,
@@ -21,7 +20,9 @@ from spladed.errors import (
     SpladedError,
 )
 from spladed.rpc.rules import RULES
-from spladed.rpc.status import to_status
+from spladed.rpc.status import to_code, to_status
+from spladed.rpc.watch import NOBODY, Watch
+from spladed.settings import Limits
 
 __all__ = ["Method"]
 
@@ -33,13 +34,20 @@ T = TypeVar("T")
 class Method:
     """One method of the contract under the limits of a server.
 
-    said: what callers may read of an error
+    said:  what callers may read of an error
+    watch: is told of every call and chunk
     """
 
     def __init__(
-        self, descriptor: MethodDescriptor, limits: Limits, said: Callable[[SpladedError], str]
+        self,
+        descriptor: MethodDescriptor,
+        limits: Limits,
+        said: Callable[[SpladedError], str],
+        watch: Watch = NOBODY,
     ) -> None:
         self.descriptor = descriptor
+        self.name = f"{descriptor.containing_service.name}/{descriptor.name}"
+        self.watch = watch
         self.rule = RULES[descriptor.full_name]
         self._limits = limits
         self._said = said
@@ -98,8 +106,9 @@ class Method:
 
     def error_chunk(self, sequence: int, error: Exception) -> bytes:
         """What a stream answers to a chunk that failed."""
-        status = to_status(self.told(error))
-        return self._reply(sequence=sequence, error=status).SerializeToString()
+        told = self.told(error)
+        self.watch.chunk(self.name, to_code(told).name, told.reason)
+        return self._reply(sequence=sequence, error=to_status(told)).SerializeToString()
 
     def told(self, error: Exception) -> SpladedError:
         """The error as callers hear of it: one of ours without the server's paths; another is

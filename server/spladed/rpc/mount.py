@@ -17,7 +17,9 @@ on; only a chunk that cannot be parsed ends it, since it has no sequence, and a 
 
 from __future__ import annotations
 
+import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
@@ -32,12 +34,14 @@ from spladed.rpc.abort import abort
 from spladed.rpc.chunks import ChunkStream, OpenStreams
 from spladed.rpc.gate import Caller, Gate
 from spladed.rpc.method import Method
+from spladed.rpc.status import to_code
 
 __all__ = ["mount"]
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler = Callable[[Any], Any]
 Chunk = tuple[int, Any]  # its size in bytes, and the message
+_OK = grpc.StatusCode.OK.name
 
 
 def mount(
@@ -146,17 +150,29 @@ async def _answer(method: Method, handler: Handler, chunk: Chunk) -> bytes:
     size, message = chunk
     try:
         method.check_size(size)
-        return method.serialise(await handler(message))
+        answer = method.serialise(await handler(message))
     except Exception as error:  # whatever it is, its chunk is answered and the stream goes on
         return method.error_chunk(message.sequence, error)
+    method.watch.chunk(method.name, _OK, "")
+    return answer
 
 
 @asynccontextmanager
 async def _errors_told(method: Method, context: Context) -> AsyncIterator[None]:
+    """Counts the call, and ends it with the status of what was raised."""
+    method.watch.began(method.name)
+    began, status, reason = time.perf_counter(), _OK, ""
     try:
         yield
-    except Exception as error:  # CancelledError is none of these
-        await abort(context, method.told(error))
+    except asyncio.CancelledError:
+        status = grpc.StatusCode.CANCELLED.name
+        raise
+    except Exception as error:
+        told = method.told(error)
+        status, reason = to_code(told).name, told.reason
+        await abort(context, told)
+    finally:
+        method.watch.ended(method.name, time.perf_counter() - began, status, reason)
 
 
 def _refusal(

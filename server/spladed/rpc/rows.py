@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spladed.config import Limits
 from spladed.errors import InvalidInput, Mismatch
 from spladed.index.collection import Collection
 from spladed.rpc.checks import check_count
 from spladed.rpc.encoding import EncodedTexts, Encoding, Encodings
 from spladed.rpc.wire import read_batch
+from spladed.settings import Limits
 from spladed.sparse import SparseBatch
 from spladed.v1 import encoder_pb2
 from spladed.v1 import index_pb2 as pb

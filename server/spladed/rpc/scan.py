@@ -6,13 +6,13 @@ from collections.abc import AsyncGenerator
 from functools import partial
 from typing import Any
 
-from spladed.config import Limits
 from spladed.index.collection import Collection
 from spladed.index.scan import Scan
 from spladed.rpc.cursor import read_cursor, write_cursor
 from spladed.rpc.documents import wants_documents, write_page
 from spladed.rpc.filters import read_filter
 from spladed.rpc.threads import Threads
+from spladed.settings import Limits
 from spladed.v1 import index_pb2 as pb
 
 __all__ = ["pages"]

@@ -7,7 +7,7 @@ from functools import partial
 import grpc.aio
 from grpc_health.v1 import health, health_pb2_grpc
 
-from spladed.config import Config, ConnectionsConfig, Limits
+from spladed.config import Config
 from spladed.errors import Mismatch, Unimplemented
 from spladed.rpc.admin_service import AdminService
 from spladed.rpc.chunks import OpenStreams
@@ -20,6 +20,8 @@ from spladed.rpc.mount import mount
 from spladed.rpc.outside import redaction
 from spladed.rpc.reflect import mount_reflection
 from spladed.rpc.tls import server_credentials
+from spladed.rpc.watch import Watch
+from spladed.settings import ConnectionsConfig, Limits
 from spladed.v1 import admin_pb2, encoder_pb2, index_pb2
 
 __all__ = ["RpcServer"]
@@ -47,6 +49,7 @@ class RpcServer:
         encoder: EncoderService,
         index: IndexService | None,
         admin: AdminService,
+        watch: Watch,
     ) -> None:
         self._streams = OpenStreams()
         self._server = grpc.aio.server(options=_options(config.limits, config.connections))
@@ -54,7 +57,7 @@ class RpcServer:
         self._served = [name for name in ("", *_NAMES) if index or name != _INDEX.full_name]
         gate = Gate.open(config.security.api_keys)
         said = redaction((config.server.data, config.server.backups, config.server.bundle))
-        method_of = partial(Method, limits=config.limits, said=said)
+        method_of = partial(Method, limits=config.limits, said=said, watch=watch)
         add = partial(mount, self._server, method_of=method_of, gate=gate, streams=self._streams)
         add(_ENCODER, encoder)
         add(_INDEX, index, absent=None if index else _no_index())

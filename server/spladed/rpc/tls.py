@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 
 import grpc
 
-from spladed.config import SecurityConfig
 from spladed.errors import InvalidInput, NotFound
 from spladed.rpc.watched import Watched
+from spladed.settings import SecurityConfig
 
 __all__ = ["server_credentials"]
 

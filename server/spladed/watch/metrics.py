@@ -21,7 +21,7 @@ from prometheus_client import (
     generate_latest,
 )
 
-from spladed.encoder.engine import Ran
+from spladed.encoder.run import Ran
 from spladed.manifest import Kind
 from spladed.sparse import SparseBatch
 
