@@ -19,6 +19,7 @@
 #   make bench-start   from a process's start until it serves, and the first query
 #   make bench-mixed   searches while documents are written and segments are merged
 #   make bench-search  search beside its peers: DOCS=N FLAVOUR=pp|pph|v3|real
+#   make rules         check and test the alert rules (needs promtool, Debian's prometheus)
 #   make crash         kill and reopen, ROUNDS=500 times, and every power cut of a record
 #   make wheel         dist/*.whl, proven in empty environments
 
@@ -34,7 +35,7 @@ PIP    := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test test-export test-floors check protos protos-check builtin parity goldens \
         screens model-card bench bench-quality bench-write bench-filters bench-load bench-search \
-        bench-mixed bench-start crash wheel clean
+        bench-mixed bench-start rules crash wheel clean
 
 demo: $(SERVER)/ready
 	$(SERVER)/bin/python demo/demo.py
@@ -107,6 +108,10 @@ bench-search: $(SERVER)/ready-bench $(PEERS_VENV)/ready
 	$(SERVER)/bin/python bench/search.py --documents $(DOCS) --flavour $(FLAVOUR) \
 	    $(if $(PEERS),--engines '$(PEERS)') $(if $(QUERIES),--vectors $(QUERIES)) \
 	    $(if $(TEXTS),--texts $(TEXTS)) $(ARGS)
+
+rules:
+	promtool check rules deploy/prometheus/rules.yaml
+	promtool test rules deploy/prometheus/rules_test.yaml
 
 ROUNDS ?= 500
 crash: $(SERVER)/ready-dev

@@ -122,7 +122,7 @@ def test_probes_and_versions(watched: Watched) -> None:
     assert watched.get("/readyz") == (200, "ready\n")
     versions = json.loads(watched.get("/version")[1])
     assert versions["spladed"]
-    assert versions["bundle"] == "spladed-tiny-en"
+    assert versions["bundle"] == "builtin"
 
 
 def test_a_server_that_drains_is_not_ready_and_still_there(
