@@ -7,6 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
@@ -14,6 +15,9 @@ import pytest
 
 from spladed import errors
 from spladed.client.client import Client
+from spladed.client.outbox import ChunkSize
+from spladed.client.retry import Retry
+from spladed.client.values import Document
 from spladed.rpc.status import from_call
 from spladed.v1 import encoder_pb2, encoder_pb2_grpc, index_pb2
 from tests.conftest import ServerProcess
@@ -180,6 +184,35 @@ def test_an_idle_client_comes_back_by_itself(strict: ServerProcess) -> None:
             assert time.monotonic() < deadline, states
             time.sleep(0.1)
         assert stub.GetInfo(encoder_pb2.GetInfoRequest(), timeout=10).version
+
+
+def test_connections_that_end_of_age_lose_no_call_and_no_document(
+    start_server: Start, tmp_path: Path
+) -> None:
+    file = tmp_path / "spladed.toml"
+    file.write_text("[connections]\nmax_age_seconds = 1\nmax_age_grace_seconds = 0.5\n")
+    server = start_server("--config", str(file))
+    until = time.monotonic() + 6
+
+    def documents() -> Iterator[Document]:
+        number = 0
+        while time.monotonic() < until:
+            yield Document(str(number), f"document {number}")
+            time.sleep(0.01)
+            number += 1
+
+    with Client(server.target) as bulk, Client(server.target, retry=Retry(attempts=1)) as single:
+        bulk.create_collection("aged")
+        with ThreadPoolExecutor(1) as thread:
+            upserting = thread.submit(bulk.upsert_many, "aged", documents(), size=ChunkSize(8))
+            calls = 0
+            while time.monotonic() < until:
+                assert single.info().version
+                calls += 1
+            done = upserting.result()
+        assert calls > 20
+        assert (done.upserted > 50, list(done.failures)) == (True, [])
+        assert bulk.collection("aged").documents == done.upserted
 
 
 LONG = [f"{number} " + "a long text of many words " * 40 for number in range(1_000)]
