@@ -93,6 +93,26 @@ def call(server: ServerProcess, method: Any, secret: str | None) -> errors.Splad
     return None
 
 
+def test_who_has_no_key_cannot_make_the_server_hold_a_request(guarded: ServerProcess) -> None:
+    """Refused before the request is read: 30 of 15 MiB leave nothing behind."""
+    request = bytes(15 << 20)
+    with grpc.insecure_channel(guarded.target) as channel:
+        encode = channel.unary_unary("/spladed.v1.Encoder/Encode")
+        before = peak_bytes(guarded)
+        calls = [encode.future(request, timeout=60) for _ in range(30)]
+        for each in calls:
+            error = each.exception()
+            assert isinstance(error, grpc.RpcError)
+            assert from_call(error).reason == "API_KEY_MISSING"
+    assert peak_bytes(guarded) - before < 100 << 20, "of 450 MiB"
+
+
+def peak_bytes(server: ServerProcess) -> int:
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) * 1024
+
+
 DENIALS = ("API_KEY_MISSING", "API_KEY_UNKNOWN", "SCOPE")
 
 

@@ -21,9 +21,9 @@ from spladed.rpc.rate import Bucket, take
 from spladed.rpc.rules import Rule
 from spladed.rpc.watched import Watched
 
-__all__ = ["Caller", "Gate"]
+__all__ = ["ANYBODY", "Caller", "Gate"]
 
-Metadata = Callable[[], Iterable[tuple[str, str | bytes]] | None]
+Metadata = Iterable[tuple[str, str | bytes]]
 
 # Calls are short; a client's own doubling goes on from here.
 _IN_FLIGHT_RETRY_SECONDS = 0.1
@@ -130,14 +130,14 @@ class Gate:
         """The gate of a file of keys, or of none; raises as `read_keys` does."""
         return cls(Watched([path], lambda: read_keys(path)) if path else None)
 
-    def enter(self, rule: Rule, metadata: Metadata) -> Caller:
+    def enter(self, rule: Rule, metadata: Metadata | None) -> Caller:
         """The caller, to be entered for as long as the call lasts.
 
         Raises Unauthenticated API_KEY_MISSING or API_KEY_UNKNOWN, Forbidden SCOPE.
         """
         if self._keys is None:
-            return _ANYBODY
-        key = self._keys.current().find(_presented(metadata()))
+            return ANYBODY
+        key = self._keys.current().find(_presented(metadata))
         if key is None:
             raise Unauthenticated(
                 "the API key is not known to this server; it was withdrawn, or is another's",
@@ -165,10 +165,10 @@ class Gate:
         return use
 
 
-_ANYBODY = Caller()
+ANYBODY = Caller()
 
 
-def _presented(metadata: Iterable[tuple[str, str | bytes]] | None) -> str:
+def _presented(metadata: Metadata | None) -> str:
     """What stands behind "authorization: Bearer"; raises Unauthenticated API_KEY_MISSING."""
     for name, value in metadata or ():
         if name == "authorization" and isinstance(value, str):

@@ -6,13 +6,13 @@ A service is an object with methods named as the contract's, in snake case:
     server stream   an async generator: request -> replies
     chunk stream    a coroutine: chunk -> the reply that carries its sequence
 
-What the contract has and the object has not answers UNIMPLEMENTED. Around each call: the
-gate is passed before anything of the request is looked at, the request is parsed (a malformed
+What the contract has and the object has not answers UNIMPLEMENTED. Who may not call is told
+so before a byte of the request is read. Around each call: the request is parsed (a malformed
 one is named, not an internal error), the reply is serialised and its size checked, a unary call
 without a deadline gets one, a SpladedError becomes its status, anything else is logged and becomes
 INTERNAL without its text, and CancelledError passes (swallowing it leaks the call inside grpc). In
-a chunk stream all but the gate and the deadline is done for each chunk, and the stream goes
-on; only a chunk that cannot be parsed ends it, since it has no sequence, and a key withdrawn.
+a chunk stream all but the deadline is done for each chunk, and the stream goes on; only a chunk
+that cannot be parsed ends it, since it has no sequence, and a key withdrawn.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -29,10 +30,10 @@ import grpc
 import grpc.aio
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
-from spladed.errors import Unimplemented
+from spladed.errors import SpladedError, Unimplemented
 from spladed.rpc.abort import abort
 from spladed.rpc.chunks import ChunkStream, OpenStreams
-from spladed.rpc.gate import Caller, Gate
+from spladed.rpc.gate import ANYBODY, Caller, Gate
 from spladed.rpc.method import Method
 from spladed.rpc.status import to_code
 
@@ -40,6 +41,7 @@ __all__ = ["mount"]
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler = Callable[[Any], Any]
+RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Chunk = tuple[int, Any]  # its size in bytes, and the message
 _OK = grpc.StatusCode.OK.name
 
@@ -58,45 +60,82 @@ def mount(
 
     absent: what the methods say that `service` has not; by default that they are not built
     """
-    methods: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+    methods: dict[str, _Mounted] = {}
     for descriptor in contract.methods:
         method, handler = method_of(descriptor), getattr(service, _snake(descriptor.name), None)
-        wrapped = _wrapped(method, handler, gate, streams) if handler else None
-        refused = _refusal(method, gate, absent or _not_built(descriptor))
-        methods[descriptor.name] = _rpc_handler(descriptor, wrapped or refused)
-    server.add_generic_rpc_handlers(
-        (grpc.method_handlers_generic_handler(contract.full_name, methods),)
-    )
+        if handler is None:
+            rpc_handler = _always(_refusal(absent or _not_built(descriptor)))
+        else:
+            rpc_handler = _for_each(descriptor, _wrapped(method, handler, streams))
+        path = f"/{contract.full_name}/{descriptor.name}"
+        methods[path] = _Mounted(method, rpc_handler)
+    server.add_generic_rpc_handlers((_Contract(methods, gate),))
+
+
+@dataclass(frozen=True, slots=True)
+class _Mounted:
+    """A method, and what grpc runs for a caller of it."""
+
+    method: Method
+    rpc_handler: Callable[[Caller], RpcHandler]
+
+
+def _always(rpc_handler: RpcHandler) -> Callable[[Caller], RpcHandler]:
+    return lambda _: rpc_handler
+
+
+def _for_each(
+    method: MethodDescriptor, call: Callable[[Caller, Any, Context], Awaitable[Any]]
+) -> Callable[[Caller], RpcHandler]:
+    """One a call, and one for all that nobody counts."""
+
+    def make(caller: Caller) -> RpcHandler:
+        if method.client_streaming:
+            return grpc.stream_stream_rpc_method_handler(partial(call, caller))
+        if method.server_streaming:
+            return grpc.unary_stream_rpc_method_handler(partial(call, caller))
+        return grpc.unary_unary_rpc_method_handler(partial(call, caller))
+
+    of_anybody = make(ANYBODY)
+    return lambda caller: of_anybody if caller is ANYBODY else make(caller)
+
+
+class _Contract(grpc.GenericRpcHandler):
+    """Finds the method of a call, and its caller, before grpc reads the request."""
+
+    def __init__(self, methods: Mapping[str, _Mounted], gate: Gate) -> None:
+        self._methods = methods
+        self._gate = gate
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> RpcHandler | None:
+        """None for another service's method."""
+        mounted = self._methods.get(handler_call_details.method)
+        if mounted is None:
+            return None
+        metadata = handler_call_details.invocation_metadata
+        try:
+            return mounted.rpc_handler(self._gate.enter(mounted.method.rule, metadata))
+        except Exception as error:
+            return _refusal(mounted.method.told(error))
 
 
 def _wrapped(
-    method: Method, handler: Handler, gate: Gate, streams: OpenStreams
-) -> Callable[[Any, Context], Awaitable[Any]]:
+    method: Method, handler: Handler, streams: OpenStreams
+) -> Callable[[Caller, Any, Context], Awaitable[Any]]:
     if method.descriptor.client_streaming:
-        return _chunk_stream(method, handler, gate, streams)
+        return _chunk_stream(method, handler, streams)
     if method.descriptor.server_streaming:
-        return _server_stream(method, handler, gate)
-    return _unary(method, handler, gate)
-
-
-def _rpc_handler(
-    method: MethodDescriptor, wrapped: Callable[[Any, Context], Awaitable[Any]]
-) -> grpc.RpcMethodHandler[Any, Any]:
-    if method.client_streaming:
-        return grpc.stream_stream_rpc_method_handler(wrapped)
-    if method.server_streaming:
-        return grpc.unary_stream_rpc_method_handler(wrapped)
-    return grpc.unary_unary_rpc_method_handler(wrapped)
+        return _server_stream(method, handler)
+    return _unary(method, handler)
 
 
 def _unary(
-    method: Method, handler: Handler, gate: Gate
-) -> Callable[[bytes, Context], Awaitable[bytes | None]]:
-    async def call(raw: bytes, context: Context) -> bytes | None:
+    method: Method, handler: Handler
+) -> Callable[[Caller, bytes, Context], Awaitable[bytes | None]]:
+    async def call(caller: Caller, raw: bytes, context: Context) -> bytes | None:
         async with _errors_told(method, context):
-            with gate.enter(method.rule, context.invocation_metadata) as caller:
-                request = _parsed(method, raw, caller)
-                work = handler(request)
+            with caller:
+                work = handler(_parsed(method, raw, caller))
                 if context.time_remaining() is None:
                     work = method.in_time(work)
                 return method.serialise(await work)
@@ -105,11 +144,11 @@ def _unary(
 
 
 def _server_stream(
-    method: Method, handler: Handler, gate: Gate
-) -> Callable[[bytes, Context], Awaitable[None]]:
-    async def call(raw: bytes, context: Context) -> None:
+    method: Method, handler: Handler
+) -> Callable[[Caller, bytes, Context], Awaitable[None]]:
+    async def call(caller: Caller, raw: bytes, context: Context) -> None:
         async with _errors_told(method, context):
-            with gate.enter(method.rule, context.invocation_metadata) as caller:
+            with caller:
                 async with aclosing(handler(_parsed(method, raw, caller))) as replies:
                     async for reply in replies:
                         await context.write(method.serialise(reply))
@@ -125,11 +164,11 @@ def _parsed(method: Method, raw: bytes, caller: Caller) -> Any:
 
 
 def _chunk_stream(
-    method: Method, handler: Handler, gate: Gate, streams: OpenStreams
-) -> Callable[[Any, Context], Awaitable[None]]:
-    async def call(_: object, context: Context) -> None:
+    method: Method, handler: Handler, streams: OpenStreams
+) -> Callable[[Caller, Any, Context], Awaitable[None]]:
+    async def call(caller: Caller, _: object, context: Context) -> None:
         async with _errors_told(method, context):
-            with gate.enter(method.rule, context.invocation_metadata) as caller:
+            with caller:
                 read = partial(_read, method, context, caller)
                 answer = partial(_answer, method, handler)
                 await ChunkStream(read, answer, context.write).run(streams)
@@ -175,15 +214,13 @@ async def _errors_told(method: Method, context: Context) -> AsyncIterator[None]:
         method.watch.ended(method.name, time.perf_counter() - began, status, reason)
 
 
-def _refusal(
-    method: Method, gate: Gate, error: Unimplemented
-) -> Callable[[Any, Context], Awaitable[None]]:
-    async def refuse(_: object, context: Context) -> None:
-        async with _errors_told(method, context):
-            with gate.enter(method.rule, context.invocation_metadata):
-                raise error
+def _refusal(error: SpladedError) -> RpcHandler:
+    """Ends the call; as a stream, whatever it is, since grpc then reads no request first."""
 
-    return refuse
+    async def refuse(_: object, context: Context) -> None:
+        await abort(context, error)
+
+    return grpc.stream_stream_rpc_method_handler(refuse)
 
 
 def _not_built(method: MethodDescriptor) -> Unimplemented:

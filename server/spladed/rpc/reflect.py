@@ -28,7 +28,7 @@ class _Reflection(reflection.aio.ReflectionServicer):
         """What the services look like, for a caller that the gate lets pass."""
         answers: Any = super().ServerReflectionInfo(request_iterator, unused_context)
         try:
-            with self._gate.enter(REFLECTION, unused_context.invocation_metadata):
+            with self._gate.enter(REFLECTION, unused_context.invocation_metadata()):
                 async for reply in answers:
                     yield reply
         except SpladedError as error:
