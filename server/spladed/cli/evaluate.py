@@ -43,7 +43,7 @@ def evaluate(
     compare: Annotated[
         Path | None, typer.Option(help="A TREC run to compare with, by a paired test.")
     ] = None,
-    threads: Annotated[int, typer.Option(help="Of onnxruntime; 0 takes all cores.", min=0)] = 0,
+    threads: Annotated[int, typer.Option(help="Of onnxruntime; 0: as tuned, else all.", min=0)] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line, no tables.")] = False,
 ) -> None:
     """Measure a bundle on judged questions: nDCG@10, MRR@10, R@100, terms, speed."""

@@ -25,7 +25,9 @@ def serve(
     ] = None,
     backups: Annotated[str | None, typer.Option(help="Folder below which backups go.")] = None,
     port_file: Annotated[str | None, typer.Option(help="Written with the port once ready.")] = None,
-    threads: Annotated[int | None, typer.Option(help="Of onnxruntime; 0 takes all cores.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Of onnxruntime; 0: as tuned, else all cores.")
+    ] = None,
     drain_seconds: Annotated[float | None, typer.Option(help="For calls in hand.")] = None,
     tls_certificate: Annotated[str | None, typer.Option(help="PEM chain; speaks TLS.")] = None,
     tls_key: Annotated[str | None, typer.Option(help="PEM key of the certificate.")] = None,

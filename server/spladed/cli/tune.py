@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,7 @@ from spladed.cli import show
 from spladed.cli.lines import read_documents
 from spladed.cli.options import ConfigFile
 from spladed.config import load_config
+from spladed.errors import InvalidInput
 
 if TYPE_CHECKING:  # onnxruntime is loaded when the command runs
     from spladed.encoder.tune import Spun
@@ -45,22 +47,30 @@ def tune(
     from spladed.encoder.tuning import Machine, Tuning, store
 
     opened, machine = Bundle.open(loaded.server.bundle or BUILTIN), Machine.here()
-    documents = [] if texts is None else list(islice(read_documents(texts), _MOST_TEXTS))
-    sample = Sample.of(opened, [document.text for _, document in documents])
+    sample = Sample.of(opened, _read(texts) if texts else ())
+    load = os.getloadavg()[0]
+    if load > machine.cores / 2:
+        show.progress_line(
+            f"others use this machine (load {load:.1f} on {machine.cores} cores): what is found "
+            "holds for that"
+        )
     setup, measured = run(opened, sample, cores=machine.cores, seconds=seconds, tell=_tell)
     spun = measure_spinning(opened, sample, setup, seconds)
     print(f"{opened.manifest.name} {opened.manifest.precision}, {len(sample.documents)} documents;")
     print(f"{machine.cores} cores of {machine.cpu}, onnxruntime {machine.onnxruntime}")
     _print(measured, setup, spun)
     if apply:
-        path = store(
-            opened,
-            loaded.encoder.tuning,
-            Tuning(machine, opened.manifest.bundle_id, setup, measured),
-        )
-        print(f"kept as {path}")
+        found = Tuning(machine, opened.manifest.bundle_id, setup, measured)
+        print(f"kept as {store(opened, loaded.encoder.tuning, found)}")
     else:
         print("nothing is kept without --apply")
+
+
+def _read(file: str) -> list[str]:
+    texts = [document.text for _, document in islice(read_documents(file), _MOST_TEXTS)]
+    if not texts:
+        raise InvalidInput(f"{file} has no documents", reason="TEXTS_MISSING", field="texts")
+    return texts
 
 
 def _tell(measured: Measured) -> None:
@@ -75,15 +85,13 @@ def _said(setup: Setup) -> str:
 
 
 def _print(measured: Sequence[Measured], choice: Setup, spun: Sequence[Spun]) -> None:
-    table = Table(
-        "threads", "parallel_batches", "max_batch_tokens", "documents/s", "a query, ms", ""
-    )
+    table = Table("threads", "batches at once", "tokens a batch", "documents/s", "query, ms", "")
     for each in measured:
         setup = each.setup
         table.add_row(
             str(setup.threads), str(setup.parallel_batches), str(setup.max_batch_tokens),
             f"{each.documents_per_second:,.0f}", f"{each.query_ms:.2f}" if each.query_ms else "-",
-            "<- fastest" if setup == choice else "",
+            "<- choice" if setup == choice else "",
         )  # fmt: skip
     _OUT.print(table)
     for each in spun:
