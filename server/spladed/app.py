@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -27,16 +28,16 @@ from spladed.index.upkeep import Upkeep
 from spladed.ort import available_threads
 from spladed.rpc import exposure
 from spladed.rpc.admin_service import AdminService
+from spladed.rpc.bundles import Bundles
 from spladed.rpc.encoder_service import EncoderService
 from spladed.rpc.encoding import Encoding, Encodings
 from spladed.rpc.index_service import IndexService
 from spladed.rpc.server import RpcServer
 from spladed.rpc.threads import Threads
-from spladed.settings import EncoderConfig
 from spladed.watch.collections import IndexCollector
 from spladed.watch.http import HttpPort
 from spladed.watch.metrics import Metrics
-from spladed.watchdog import watch_engine
+from spladed.watchdog import watch_engines
 
 __all__ = ["serve"]
 
@@ -56,12 +57,7 @@ async def _serve(config: Config) -> None:
     try:
         collections = _open_collections(config)
         try:
-            encoder = _load_encoder(config)
-            engine = _start_engine(encoder, config.encoder, metrics)
-            try:
-                await _run(config, encoder, engine, collections, stopping, metrics, ready)
-            finally:
-                await asyncio.to_thread(engine.close)
+            await _run(config, collections, stopping, metrics, ready)
         finally:
             if collections is not None:
                 collections.close()
@@ -72,8 +68,6 @@ async def _serve(config: Config) -> None:
 
 async def _run(
     config: Config,
-    encoder: Encoder,
-    engine: Engine,
     collections: Collections | None,
     stopping: asyncio.Event,
     metrics: Metrics,
@@ -83,20 +77,54 @@ async def _run(
     readers = config.index.search_threads or available_threads()
     reading = _threads("read", readers)
     writing = _threads("write", config.index.write_threads)
-    name = encoder.bundle.manifest.name
-    encodings = Encodings([Encoding(name, encoder, engine, tokenizing, config.limits, metrics)])
     threads = Threads(reading, writing, readers)
+    make = partial(_make_encoding, config, metrics, tokenizing, asyncio.get_running_loop())
+    encodings = Encodings([make("", config.server.bundle or BUILTIN)])
+    metrics.watch_waiting(lambda: sum(each.engine.waiting_tokens for each in encodings.all()))
+    bundles = Bundles(encodings, collections, config.server.bundles, make)
+    try:
+        server = _mounted(config, encodings, collections, threads, stopping, bundles, metrics)
+        await _serve_until(stopping, server, encodings, config, ready)
+        if collections is not None:  # first: whoever compacts or waits for a merge gives up
+            await asyncio.to_thread(collections.close)
+        for pool in (tokenizing, reading, writing):
+            await asyncio.to_thread(pool.shutdown)
+    finally:
+        await bundles.close()
+
+
+def _mounted(
+    config: Config,
+    encodings: Encodings,
+    collections: Collections | None,
+    threads: Threads,
+    stopping: asyncio.Event,
+    bundles: Bundles,
+    metrics: Metrics,
+) -> RpcServer:
+    """The services on a server that has its port."""
     index = None
     if collections is not None:
         index = IndexService(collections, encodings, threads, config.limits, metrics)
         metrics.registry.register(IndexCollector(collections))
-    server = RpcServer(
+    return RpcServer(
         config,
         encoder=EncoderService(encodings, config.limits),
         index=index,
-        admin=AdminService(encodings, collections, threads, stopping, config.server.backups),
+        admin=AdminService(
+            encodings, collections, threads, stopping, config.server.backups, bundles
+        ),
         watch=metrics,
     )
+
+
+async def _serve_until(
+    stopping: asyncio.Event,
+    server: RpcServer,
+    encodings: Encodings,
+    config: Config,
+    ready: threading.Event,
+) -> None:
     for warning in exposure.warnings(config.server.listen, config.security):
         _LOG.warning("%s", warning)
 
@@ -104,26 +132,25 @@ async def _run(
         server.set_serving(serving)
         (ready.set if serving else ready.clear)()
 
+    def engines() -> list[Engine]:
+        return [each.engine for each in encodings.all()]
+
     await server.start()
     set_serving(True)
     _write_port(config.server.port_file, server.port)
-    _LOG.info("serving %s on port %d", name, server.port)
-    async with _watched(engine, config.encoder.hang_seconds, lambda: set_serving(False)):
+    _LOG.info("serving %s on port %d", encodings.get("", "bundle").name, server.port)
+    async with _watched(engines, config.encoder.hang_seconds, lambda: set_serving(False)):
         await stopping.wait()
         ready.clear()
         _LOG.info("draining, at most %g s", config.server.drain_seconds)
         await server.stop(config.server.drain_seconds)
-    if collections is not None:  # first: whoever compacts or waits for a merge gives up
-        await asyncio.to_thread(collections.close)
-    for pool in (tokenizing, reading, writing):
-        await asyncio.to_thread(pool.shutdown)
 
 
 @asynccontextmanager
 async def _watched(
-    engine: Engine, seconds: float, stop_serving: Callable[[], None]
+    engines: Callable[[], list[Engine]], seconds: float, stop_serving: Callable[[], None]
 ) -> AsyncIterator[None]:
-    watching = asyncio.create_task(watch_engine(engine, seconds, stop_serving))
+    watching = asyncio.create_task(watch_engines(engines, seconds, stop_serving))
     try:
         yield
     finally:
@@ -156,10 +183,18 @@ def _open_collections(config: Config) -> Collections | None:
     return collections
 
 
-def _load_encoder(config: Config) -> Encoder:
+def _make_encoding(
+    config: Config,
+    metrics: Metrics,
+    tokenizing: Executor,
+    loop: asyncio.AbstractEventLoop,
+    name: str,
+    folder: str | Path,
+) -> Encoding:
+    """A bundle, loaded and proven, and the threads that run it; an empty name is its own."""
     settings = config.encoder
-    return Encoder.load(
-        config.server.bundle or BUILTIN,
+    encoder = Encoder.load(
+        folder,
         device=settings.device,
         threads=settings.threads,
         parallel_batches=settings.parallel_batches,
@@ -167,10 +202,6 @@ def _load_encoder(config: Config) -> Encoder:
         spinning=settings.spinning,
         tuning=settings.tuning,
     )
-
-
-def _start_engine(encoder: Encoder, settings: EncoderConfig, metrics: Metrics) -> Engine:
-    loop = asyncio.get_running_loop()
     engine = Engine(
         encoder.run,
         replace(encoder.policy, max_query_batches=settings.max_query_batches),
@@ -180,8 +211,8 @@ def _start_engine(encoder: Encoder, settings: EncoderConfig, metrics: Metrics) -
         parallel_batches=encoder.setup.parallel_batches,
         observe=metrics.ran,
     )
-    metrics.watch_waiting(lambda: engine.waiting_tokens)
-    return engine
+    name = name or encoder.bundle.manifest.name
+    return Encoding(name, encoder, engine, tokenizing, config.limits, metrics)
 
 
 def _threads(name: str, count: int) -> Executor:

@@ -30,6 +30,9 @@ class ServerConfig:
                    certificates ([security]) whoever reaches the port may do everything, so
                    being reachable is a decision.
     bundle:        "builtin", or a bundle folder
+    bundles:       folder below which Admin.LoadBundle names further ones; empty refuses it, since
+                   a bundle is as large as its caller likes. What is loaded so is forgotten when the
+                   server ends
     data:          folder of the collections; empty serves encoding alone
     backups:       folder below which Admin.Backup puts its copies, not within `data`; empty
                    refuses them, since a caller chooses the name and fills the disk. One that
@@ -43,6 +46,7 @@ class ServerConfig:
 
     listen: str = "127.0.0.1:50051"
     bundle: str = "builtin"
+    bundles: str = ""
     data: str = ""
     backups: str = ""
     http_listen: str = ""

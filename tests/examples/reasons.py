@@ -46,8 +46,17 @@ def _calls(tree: ast.AST) -> Iterator[ast.Call]:
 def _passing_on(tree: ast.AST) -> Iterator[Function]:
     """Functions that are told the reason of the error they raise."""
     for node in ast.walk(tree):
-        if isinstance(node, Function) and "reason" in _parameters(node):
+        if isinstance(node, Function) and "reason" in _parameters(node) and _raised(node):
             yield node
+
+
+def _raised(function: Function) -> set[str]:
+    """The error classes that a function makes."""
+    return {
+        inner.func.id
+        for inner in _calls(function)
+        if isinstance(inner.func, ast.Name) and inner.func.id in CLASSES
+    }
 
 
 def _parameters(function: Function) -> list[str]:
@@ -61,11 +70,7 @@ def _of(call: ast.Call, passing: dict[str, Function]) -> Iterator[tuple[str, str
     if name in CLASSES:
         yield from ((reason, name) for reason in _constants(_argument(call, None)))
     elif name in passing:
-        (cls,) = {
-            inner.func.id
-            for inner in _calls(passing[name])
-            if isinstance(inner.func, ast.Name) and inner.func.id in CLASSES
-        }
+        (cls,) = _raised(passing[name])
         yield from ((reason, cls) for reason in _constants(_argument(call, passing[name])))
 
 

@@ -18,6 +18,7 @@ def serve(
     config: ConfigFile = None,
     listen: Annotated[str | None, typer.Option(help="HOST:PORT; port 0 takes a free one.")] = None,
     bundle: Annotated[str | None, typer.Option(help='"builtin", or a bundle folder.')] = None,
+    bundles: Annotated[str | None, typer.Option(help="Folder of bundles to be loaded.")] = None,
     data: Annotated[str | None, typer.Option(help="Folder of the collections.")] = None,
     no_index: Annotated[bool, typer.Option("--no-index", help="Encode alone.")] = False,
     http_listen: Annotated[
@@ -50,6 +51,7 @@ def serve(
     flags = {
         "server.listen": listen,
         "server.bundle": bundle,
+        "server.bundles": bundles,
         "server.data": "" if no_index else data,
         "server.http_listen": http_listen,
         "server.backups": backups,

@@ -38,6 +38,7 @@ from spladed.client.values import (
     Explanation,
     Field,
     Found,
+    Loaded,
     Page,
     Scoring,
     SearchResult,
@@ -382,6 +383,15 @@ class AsyncClient:
         Takes as long as copying and reading all bytes, and goes on when the time is out.
         """
         return await self._call(calls.backup(collection, destination), timeout_seconds)
+
+    async def load_bundle(
+        self, name: str, path: str, *, timeout_seconds: float | None = None
+    ) -> Loaded:
+        """Loads a bundle under this name, or in the place of the one that has it.
+
+        path: below the server's folder for bundles (`serve --bundles`)
+        """
+        return await self._call(calls.load_bundle(name, path), timeout_seconds)
 
     async def set_alias(
         self,

@@ -22,6 +22,7 @@ from spladed.client.values import (
     Field,
     Found,
     Kind,
+    Loaded,
     Page,
     Scoring,
     SearchResult,
@@ -325,6 +326,16 @@ def backup(name: str, destination: str) -> Call[BackedUp]:
         admin_pb2.BackupResponse,
         lambda reply: BackedUp(reply.generation, reply.bytes),
         idempotent=False,
+    )
+
+
+def load_bundle(name: str, path: str) -> Call[Loaded]:
+    """Admin.LoadBundle."""
+    return Call(
+        "Admin/LoadBundle",
+        admin_pb2.LoadBundleRequest(name=name, path=path),
+        admin_pb2.LoadBundleResponse,
+        lambda reply: Loaded(reply.bundle_id, reply.space_id),
     )
 
 

@@ -37,6 +37,7 @@ from spladed.client.values import (
     Explanation,
     Field,
     Found,
+    Loaded,
     Page,
     Scoring,
     SearchResult,
@@ -411,6 +412,13 @@ class Client:
         Takes as long as copying and reading all bytes, and goes on when the time is out.
         """
         return self._call(calls.backup(collection, destination), timeout_seconds)
+
+    def load_bundle(self, name: str, path: str, *, timeout_seconds: float | None = None) -> Loaded:
+        """Loads a bundle under this name, or in the place of the one that has it.
+
+        path: below the server's folder for bundles (`serve --bundles`)
+        """
+        return self._call(calls.load_bundle(name, path), timeout_seconds)
 
     def set_alias(
         self,

@@ -24,6 +24,7 @@ __all__ = [
     "Formula",
     "Found",
     "Hit",
+    "Loaded",
     "Kind",
     "Page",
     "Scoring",
@@ -135,6 +136,14 @@ class Compacted:
     generation: int
     bytes_before: int
     bytes_after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The bundle that was loaded: its computation, and the space of its vectors."""
+
+    bundle_id: str
+    space_id: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from spladed.errors import InvalidInput, Mismatch, Unimplemented
+from spladed.errors import Mismatch, Unimplemented
 from spladed.index.collection import Collection
 from spladed.index.collections import Collections
+from spladed.rpc.below import folder_below
+from spladed.rpc.bundles import Bundles
 from spladed.rpc.encoding import Encodings
 from spladed.rpc.threads import Threads
 from spladed.v1 import admin_pb2 as pb
@@ -18,9 +20,6 @@ from spladed.v1 import admin_pb2 as pb
 __all__ = ["AdminService", "destination_below"]
 
 T = TypeVar("T")
-
-# File systems take 255 bytes; a folder is built under a longer name than it then gets.
-_MAX_NAME_BYTES = 200
 
 
 class AdminService:
@@ -36,12 +35,14 @@ class AdminService:
         threads: Threads,
         stopping: asyncio.Event,
         backups: str,
+        bundles: Bundles,
     ) -> None:
         self._encodings = encodings
         self._collections = collections
         self._threads = threads
         self._stopping = stopping
         self._backups = backups
+        self._bundles = bundles
         self._one_long = asyncio.Lock()
 
     async def flush(self, request: pb.FlushRequest) -> pb.FlushResponse:
@@ -68,10 +69,15 @@ class AdminService:
 
         return await self._long(work)
 
+    async def load_bundle(self, request: pb.LoadBundleRequest) -> pb.LoadBundleResponse:
+        """Loads a bundle from a folder below the one for them, or another in its place; calls
+        that the one before has begun, it ends."""
+        manifest = await self._bundles.load(request.name, request.path)
+        return pb.LoadBundleResponse(bundle_id=manifest.bundle_id, space_id=manifest.space_id)
+
     async def set_alias(self, request: pb.SetAliasRequest) -> pb.SetAliasResponse:
-        """Points an alias at a collection, durably, or at a bundle, until the server ends
-        (as the bundles themselves are told to it at each start); without a target the alias
-        is removed, of whichever it is."""
+        """Points an alias at a collection, durably, or at a bundle, until the server ends;
+        without a target the alias is removed, of whichever it is."""
         target = request.WhichOneof("target")
         if target == "bundle":
             self._encodings.set_alias(request.alias, request.bundle)
@@ -120,8 +126,7 @@ class AdminService:
 def destination_below(backups: str, destination: str) -> Path:
     """The folder that a caller names below that of backups.
 
-    Raises Mismatch BACKUPS where there is none, InvalidInput DESTINATION for a path that
-    leaves it, by its words or by a link.
+    Raises Mismatch BACKUPS where there is none, InvalidInput DESTINATION as `folder_below`.
     """
     if not backups:
         raise Mismatch(
@@ -129,29 +134,4 @@ def destination_below(backups: str, destination: str) -> Path:
             reason="BACKUPS",
             field="destination",
         )
-    root, path = Path(backups).resolve(), Path(destination)
-    too_long = any(len(part.encode()) > _MAX_NAME_BYTES for part in path.parts)
-    if (
-        path.is_absolute()
-        or not path.parts
-        or ".." in path.parts
-        or "\0" in destination
-        or too_long
-    ):
-        raise _refused(destination)
-    try:
-        resolved = (root / path).resolve()
-    except (OSError, RuntimeError) as error:  # links in a circle
-        raise _refused(destination) from error
-    if resolved == root or not resolved.is_relative_to(root):
-        raise _refused(destination)
-    return resolved
-
-
-def _refused(destination: str) -> InvalidInput:
-    return InvalidInput(
-        f"destination is {destination!r}; expected a path below the server's folder for backups, "
-        "as notes/2026-11-24, without .. and without links that lead elsewhere",
-        reason="DESTINATION",
-        field="destination",
-    )
+    return folder_below(backups, destination, field="destination", reason="DESTINATION")

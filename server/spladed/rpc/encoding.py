@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -65,6 +66,8 @@ class Encoding:
         self._tokenizing = tokenizing
         self._limits = limits
         self._watch = watch
+        self._in_use = 0
+        self._unused: asyncio.Future[None] | None = None
 
     @property
     def manifest(self) -> Manifest:
@@ -84,6 +87,18 @@ class Encoding:
 
         bulk: wait for room in the encoder's queue, where other calls are refused
         """
+        with self._used():
+            return await self._encode(texts, options, kind, name, bulk=bulk)
+
+    async def _encode(
+        self,
+        texts: Sequence[str],
+        options: pb.EncodeOptions,
+        kind: Kind,
+        name: Callable[[int], str],
+        *,
+        bulk: bool,
+    ) -> EncodedTexts:
         pruning = _pruning(options)
         tokenized = await self.tokenize(texts, options, kind, name=name)
         with timed(self._watch, "encode"):
@@ -126,6 +141,28 @@ class Encoding:
         self._engine.submit(texts, kind, answer, bulk=bulk)
         return await answer
 
+    @property
+    def engine(self) -> Engine:
+        """The queue before its session."""
+        return self._engine
+
+    async def retire(self) -> None:
+        """Waits for the calls that it has begun, and ends its threads."""
+        if self._in_use:
+            self._unused = asyncio.get_running_loop().create_future()
+            await self._unused
+        await asyncio.to_thread(self._engine.close)
+
+    @contextmanager
+    def _used(self) -> Iterator[None]:
+        self._in_use += 1
+        try:
+            yield
+        finally:
+            self._in_use -= 1
+            if not self._in_use and self._unused is not None and not self._unused.done():
+                self._unused.set_result(None)
+
     async def _beside(self, work: Callable[[S], T], given: S) -> T:
         """Off the event loop, in the tokenizer's threads."""
         return await asyncio.get_running_loop().run_in_executor(self._tokenizing, work, given)
@@ -154,6 +191,20 @@ class Encodings:
                 field=field,
             )
         return self._by_name[name]
+
+    def put(self, encoding: Encoding) -> Encoding | None:
+        """Serves the encoding from now on; the one of that name that was served."""
+        old = self._by_name.get(encoding.name)
+        self._by_name[encoding.name] = encoding
+        return old
+
+    def is_alias(self, name: str) -> bool:
+        """Whether this is an alias."""
+        return name in self._aliases
+
+    def is_named(self, name: str, bundle: str) -> bool:
+        """Whether a name, an alias, or an empty name for the default one, is this bundle's."""
+        return (self._aliases.get(name, name) or next(iter(self._by_name))) == bundle
 
     def aliases(self, name: str) -> list[str]:
         """The aliases of the bundle of this name, sorted."""

@@ -107,7 +107,7 @@ class Method:
     def error_chunk(self, sequence: int, error: Exception) -> bytes:
         """What a stream answers to a chunk that failed."""
         told = self.told(error)
-        self.watch.chunk(self.name, to_code(told).name, told.reason)
+        self.watch.answered(self.name, to_code(told).name, told.reason)
         return self._reply(sequence=sequence, error=to_status(told)).SerializeToString()
 
     def told(self, error: Exception) -> SpladedError:

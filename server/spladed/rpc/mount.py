@@ -116,7 +116,9 @@ class _Contract(grpc.GenericRpcHandler):
         try:
             return mounted.rpc_handler(self._gate.enter(mounted.method.rule, metadata))
         except Exception as error:
-            return _refusal(mounted.method.told(error))
+            method, told = mounted.method, mounted.method.told(error)
+            method.watch.answered(method.name, to_code(told).name, told.reason)
+            return _refusal(told)
 
 
 def _wrapped(
@@ -192,7 +194,7 @@ async def _answer(method: Method, handler: Handler, chunk: Chunk) -> bytes:
         answer = method.serialise(await handler(message))
     except Exception as error:  # whatever it is, its chunk is answered and the stream goes on
         return method.error_chunk(message.sequence, error)
-    method.watch.chunk(method.name, _OK, "")
+    method.watch.answered(method.name, _OK, "")
     return answer
 
 

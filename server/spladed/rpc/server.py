@@ -56,7 +56,12 @@ class RpcServer:
         self._health = Health(("", *_NAMES))
         self._served = [name for name in ("", *_NAMES) if index or name != _INDEX.full_name]
         gate = Gate.open(config.security.api_keys)
-        said = redaction((config.server.data, config.server.backups, config.server.bundle))
+        said = redaction(
+            (
+                config.server.data, config.server.backups, config.server.bundle,
+                config.server.bundles,
+            )
+        )  # fmt: skip
         method_of = partial(Method, limits=config.limits, said=said, watch=watch)
         add = partial(mount, self._server, method_of=method_of, gate=gate, streams=self._streams)
         add(_ENCODER, encoder)

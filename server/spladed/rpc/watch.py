@@ -24,8 +24,8 @@ class Watch(Protocol):
         """A call that began is over. status: gRPC's name for it; reason: ours, of an error."""
         ...
 
-    def chunk(self, method: str, status: str, reason: str) -> None:
-        """A chunk of a stream was answered."""
+    def answered(self, method: str, status: str, reason: str) -> None:
+        """A chunk of a stream, or a call that was not let in, was answered."""
         ...
 
     def stage(self, stage: str, seconds: float) -> None:
@@ -42,7 +42,7 @@ class _Nobody:
 
     def ended(self, method: str, seconds: float, status: str, reason: str) -> None: ...
 
-    def chunk(self, method: str, status: str, reason: str) -> None: ...
+    def answered(self, method: str, status: str, reason: str) -> None: ...
 
     def stage(self, stage: str, seconds: float) -> None: ...
 

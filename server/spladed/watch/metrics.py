@@ -89,8 +89,8 @@ class Metrics:
         self._seconds.labels(method).observe(seconds)
         self._requests.labels(method, status, reason).inc()
 
-    def chunk(self, method: str, status: str, reason: str = "") -> None:
-        """A chunk of a stream was answered."""
+    def answered(self, method: str, status: str, reason: str = "") -> None:
+        """A chunk of a stream, or a call that was not let in, was answered."""
         self._requests.labels(method, status, reason).inc()
 
     def stage(self, stage: str, seconds: float) -> None:
