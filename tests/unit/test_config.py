@@ -38,6 +38,8 @@ BAD_FILES = {
     "[server]\nlistne = 'x'": "expected one of listen",
     "[server]\nlisten = 'localhost'": "expected HOST:PORT",
     "[server]\nlisten = 'h:99999'": "expected HOST:PORT",
+    "[encoder]\nmax_document_batch_ms = 0": "max_document_batch_ms is 0.0; expected at least 1",
+    "[encoder]\nparallel_batches = -1": "encoder.parallel_batches is -1; expected at least 0",
     "[limits]\nmax_texts = 0": "limits.max_texts is 0; expected at least 1",
     "[limits]\nmax_texts = true": "expected a value of type int",
     "[server]\nlog_level = 'loud'": "debug, info, warning or error",
@@ -73,6 +75,13 @@ def test_a_wrong_variable_is_named() -> None:
         load_config(environment={"SPLADED_ENCODER_THREADS": "many"})
     with pytest.raises(InvalidInput, match=r"encoder\.thread is 'thread'; expected one of device"):
         load_config(environment={"SPLADED_ENCODER_THREAD": "1"})
+
+
+def test_a_variable_is_true_or_false() -> None:
+    assert load_config(environment={"SPLADED_ENCODER_SPINNING": "true"}).encoder.spinning
+    assert not load_config(environment={"SPLADED_ENCODER_SPINNING": "false"}).encoder.spinning
+    with pytest.raises(InvalidInput, match=r"SPLADED_ENCODER_SPINNING is '1'; expected true or"):
+        load_config(environment={"SPLADED_ENCODER_SPINNING": "1"})
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
