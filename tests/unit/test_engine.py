@@ -114,6 +114,14 @@ def test_a_batch_that_fails_answers_its_callers_and_the_engine_goes_on() -> None
     engine.close()
 
 
+def test_a_model_that_loses_rows_is_a_bug_that_its_callers_hear_of() -> None:
+    engine = start(lambda kind, ids, mask: echo(kind, ids[1:], mask[1:]))
+    with pytest.raises(Internal) as caught:
+        submit(engine, text(1), text(2)).result(10)
+    assert caught.value.reason == "ENGINE_FAILED"
+    engine.close()
+
+
 def test_what_nobody_waits_for_is_never_run() -> None:
     gate = Gate()
     engine = start(gate)

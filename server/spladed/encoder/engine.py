@@ -190,11 +190,11 @@ class Engine:
         left = batch
         try:
             for part, made in run_in_parts(batch, self._rows):
-                left = left[len(part) :]
                 if isinstance(made, SpladedError):
                     self._fail([row.owner[0] for row in part], made)
                 else:
                     self._deliver(part, made)
+                left = left[len(part) :]
         except Exception as error:  # whatever it is, the callers must hear of it
             self._fail([row.owner[0] for row in left], as_error(error))
 
