@@ -98,9 +98,10 @@ def _open(graph: Path, provider: str, threads: int, spinning: bool) -> ort.Infer
     options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
     # The arena stays on: over 240 batches of mixed shapes it held 60 MB, where the C
     # allocator peaked at 122 (its large blocks fragment), at the same CPU time. But without
-    # memory patterns, which ask it for a block of another size for each shape: over 2,853
-    # batches of 257 shapes, 101 MB and rising with them, 86 and level without, at the same
-    # CPU time. Growing by what is asked for, or giving back every 16 runs, ended above 150.
+    # memory patterns, which ask it for one block a run, of another size for each shape: over
+    # 2,853 batches of 257 shapes it ended at 86 MB without and 101 with them, over 5,613 of
+    # 281 at 90 and 101, at the same CPU time. An arena that grows by what is asked for ended
+    # at 156, and at 157 where it also gave back every 16 runs.
     options.enable_mem_pattern = False
     options.log_severity_level = 3
     try:
