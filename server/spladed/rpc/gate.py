@@ -38,7 +38,12 @@ class _Use:
 
 
 class Caller:
-    """A call that nobody counts; and what all callers can be asked."""
+    """A call that nobody counts; and what all callers can be asked.
+
+    is_limited: whether there is a limit to its calls in flight
+    """
+
+    is_limited = False
 
     def __enter__(self) -> Self:
         return self
@@ -66,6 +71,7 @@ class _KeyHolder(Caller):
         self._key = key
         self._rule = rule
         self._use = use
+        self.is_limited = bool(key.max_in_flight)
 
     def __enter__(self) -> Self:
         limit = self._key.max_in_flight
