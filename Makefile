@@ -18,6 +18,8 @@
 #   make bench-load    bulk load of a million vectors
 #   make bench-start   from a process's start until it serves, and the first query
 #   make bench-mixed   searches while documents are written and segments are merged
+#   make bench-encode  texts encoded by every engine, beside what the processor could do
+#   make bench-resident  memory over a million encoded texts, or TEXTS of them
 #   make bench-search  search beside its peers: DOCS=N FLAVOUR=pp|pph|v3|real
 #   make rules         check and test the alert rules (needs promtool, Debian's prometheus)
 #   make crash         kill and reopen, ROUNDS=500 times, and every power cut of a record
@@ -29,13 +31,14 @@ EXPORT := .venv-export
 PROTOS := .venv-protos
 FLOORS := .venv-floors
 PEERS_VENV := .venv-peers
+OPENVINO := .venv-openvino
 BUF    := node_modules/.bin/buf
 BASELINE := tests/contract/baseline.binpb
 PIP    := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test test-export test-floors check protos protos-check builtin parity goldens \
         screens model-card bench bench-quality bench-write bench-filters bench-load bench-search \
-        bench-mixed bench-start rules crash wheel clean
+        bench-mixed bench-start bench-encode bench-resident rules crash wheel clean
 
 demo: $(SERVER)/ready
 	$(SERVER)/bin/python demo/demo.py
@@ -109,6 +112,13 @@ bench-search: $(SERVER)/ready-bench $(PEERS_VENV)/ready
 	    $(if $(PEERS),--engines '$(PEERS)') $(if $(QUERIES),--vectors $(QUERIES)) \
 	    $(if $(TEXTS),--texts $(TEXTS)) $(ARGS)
 
+# TEXTS: a judged set as a folder, for passages as they come; ARGS: --models, --engines, --passes
+bench-encode: $(SERVER)/ready-bench $(EXPORT)/ready $(OPENVINO)/ready
+	$(SERVER)/bin/python bench/encode.py $(if $(TEXTS),--texts $(TEXTS)) $(ARGS)
+
+bench-resident: $(SERVER)/ready-bench
+	$(SERVER)/bin/python bench/resident.py $(if $(TEXTS),--texts $(TEXTS)) $(ARGS)
+
 rules:
 	promtool check rules deploy/prometheus/rules.yaml
 	promtool test rules deploy/prometheus/rules_test.yaml
@@ -123,7 +133,7 @@ wheel: $(SERVER)/ready-dev
 	$(SERVER)/bin/python tools/wheel.py dist
 
 clean:
-	rm -rf $(SERVER) $(EXPORT) $(PROTOS) $(FLOORS) $(PEERS_VENV) \
+	rm -rf $(SERVER) $(EXPORT) $(PROTOS) $(FLOORS) $(PEERS_VENV) $(OPENVINO) \
 	    node_modules examples/node/node_modules \
 	    build dist
 
@@ -161,6 +171,11 @@ $(FLOORS)/ready: pyproject.toml constraints/floors.txt
 $(PEERS_VENV)/ready: constraints/peers.txt
 	$(PYTHON) -m venv $(PEERS_VENV)
 	$(PEERS_VENV)/bin/python $(PIP) --no-deps -r constraints/peers.txt
+	touch $@
+
+$(OPENVINO)/ready: constraints/openvino.txt
+	$(PYTHON) -m venv $(OPENVINO)
+	$(OPENVINO)/bin/python $(PIP) -r constraints/openvino.txt
 	touch $@
 
 $(BUF): package.json package-lock.json

@@ -2,38 +2,21 @@
 
     python bench/search_worker.py ENGINE CORPUS INDEX CORE SPAWNED
 
-Calls come as pickles through stdin, answers go out through stdout; what libraries print there
-goes to stderr. SPAWNED is the bench's perf_counter when it started this process: the clock is
-the machine's. Needs numpy alone, besides the engine's package.
+SPAWNED is the bench's perf_counter when it started this process; calls and answers: see `child`.
+Needs numpy alone, besides the engine's package.
 """
 
 from __future__ import annotations
 
 import os
-import pickle
 import sys
 import time
-import traceback
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
+
+from child import Marks, answers, serve
 
 WARMING = 10  # queries that are asked before the timed ones: caches, branch predictors
-
-
-class Marks:
-    """Wall and processor seconds of the process from mark to mark."""
-
-    def __init__(self, spawned: float) -> None:
-        self._wall, self._cpu = spawned, 0.0
-        self.taken: dict[str, dict[str, float]] = {}
-
-    def mark(self, name: str) -> None:
-        wall, cpu = time.perf_counter(), time.process_time()
-        self.taken[name] = {"wall_seconds": wall - self._wall, "cpu_seconds": cpu - self._cpu}
-        self.skip()
-
-    def skip(self) -> None:
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
 
 
 class Worker:
@@ -117,24 +100,8 @@ class Worker:
 def main() -> None:
     engine, corpus, index, core, spawned = sys.argv[1:]
     os.sched_setaffinity(0, {int(core)})
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    _serve(Worker(engine, Path(corpus), Path(index), Marks(float(spawned))), answers)
-
-
-def _serve(worker: Worker, answers: BinaryIO) -> None:
-    while True:
-        try:
-            method, arguments = pickle.load(sys.stdin.buffer)
-        except EOFError:
-            return
-        try:
-            answer = (True, getattr(worker, method)(**arguments))
-        except Exception as error:
-            traceback.print_exc()
-            answer = (False, f"{type(error).__name__}: {error}")
-        pickle.dump(answer, answers)
-        answers.flush()
+    out = answers()
+    serve(Worker(engine, Path(corpus), Path(index), Marks(float(spawned))), out)
 
 
 if __name__ == "__main__":

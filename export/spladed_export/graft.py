@@ -3,12 +3,12 @@
     logits = hidden @ decoder + bias                  [B, S, V], cut off
     padded positions repeat their text's first token  [B, S, H]
     in blocks of columns: hidden @ decoder, maximum over the text      [B, block]
-    + bias, relu, log(1 + x)                          [B, V]
-    weights above 0 as CSR                            indptr, indices, values
+    + bias, and which of them relu and log leave open [B, V]
+    those as CSR, then log(1 + x)                     indptr, indices, values
 
 relu and log1p never fall, and the bias is one number a column, so the maximum may be taken
 first, exactly (SPLADE v2, https://arxiv.org/abs/2109.10086, equation 6): on [B, V], never
-on [B, S, V].
+on [B, S, V]. Of 250,000 columns and 32 texts one [B, V] is 32 MB, so there are few of them.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from spladed.manifest import Activation, Model, Pooling
 from spladed_export.nodes import IR_VERSION, Nodes, prune, symbolic
 
 __all__ = [
-    "BLOCK", "Head", "Logits", "MaskedLM", "Product", "blocks", "csr", "finish", "graft",
-    "pooled", "pooled_hidden",
+    "BLOCK", "Head", "Logits", "MaskedLM", "Pooled", "Product", "blocks", "csr", "finish",
+    "graft", "pooled", "pooled_hidden",
 ]  # fmt: skip
 
 # Both give the name of what they make; see `pooled`.
@@ -41,6 +41,9 @@ BLOCK = 752
 
 _FLOOR = -1e30  # as a bias: a column that relu always closes
 
+# Logits up to here have no weight: in float32 1 + x is 1, and its logarithm 0.
+_CLOSED = 2.0**-24
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -55,6 +58,21 @@ class Head:
         """The head that the manifest's model describes."""
         dropped = model.special_token_ids if model.special_terms == "drop" else ()
         return cls(model.pooling, model.activation, dropped)
+
+
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """Numbers of each text [B, V], of which those above `closed` make its row.
+
+    name:       of the tensor
+    columns:    V
+    activation: what they have still to pass to be weights, if anything
+    """
+
+    name: str
+    columns: int
+    closed: float
+    activation: Activation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +102,15 @@ def graft(lm: MaskedLM, head: Head) -> onnx.ModelProto:
     return finish(lm.encoder, nodes)
 
 
-def pooled(nodes: Nodes, product: Product, logits: Logits, bias: np.ndarray, head: Head) -> str:
-    """The weights [B, V], pooled over each text, of what the decoder multiplies.
+def pooled(nodes: Nodes, product: Product, logits: Logits, bias: np.ndarray, head: Head) -> Pooled:
+    """Pools over each text what the decoder multiplies.
 
     product: makes the products of every token with a block of columns [B, S, block]
     logits:  makes of products [..., columns] their logits without the bias, in the same order,
              so that a maximum may be taken of products; its second argument ends names
     """
     if head.pooling == "sum":
-        return _sum_of_activations(nodes, product, logits, bias, head)
+        return Pooled(_sum_of_activations(nodes, product, logits, bias, head), len(bias), 0.0)
     one = nodes.constant("axis_1", [1], np.int64)
     parts = [
         nodes.op("ReduceMax", product(number, columns), one, keepdims=0)
@@ -100,7 +118,7 @@ def pooled(nodes: Nodes, product: Product, logits: Logits, bias: np.ndarray, hea
     ]
     whole = logits(nodes.op("Concat", *parts, axis=1), "", slice(0, len(bias)))
     shift = nodes.constant("bias", _shut(bias, head), np.float32)
-    return _activate(nodes, nodes.op("Add", whole, shift), head.activation)
+    return Pooled(nodes.op("Add", whole, shift), len(bias), _CLOSED, head.activation)
 
 
 def blocks(vocabulary_size: int) -> list[slice]:
@@ -129,28 +147,46 @@ def _shut(bias: np.ndarray, head: Head) -> np.ndarray:
     return values
 
 
-def _activate(nodes: Nodes, logits: str, activation: Activation) -> str:
-    """log(1 + relu(x)), or log(1 + log(1 + relu(x)))."""
-    one = nodes.constant("one", 1.0, np.float32)
-    weights = nodes.op("Relu", logits)
+def _activate(nodes: Nodes, weights: str, activation: Activation, dtype: type = np.float32) -> str:
+    """log(1 + x), or log(1 + log(1 + x)), of what relu has left."""
+    one = nodes.constant(f"one_{dtype.__name__}", 1.0, dtype)
     for _ in range(2 if activation == "log1p_log1p_relu" else 1):
         weights = nodes.op("Log", nodes.op("Add", weights, one))
     return weights
 
 
-def csr(nodes: Nodes, weights: str) -> None:
-    """Writes the outputs indptr [B + 1], indices [nnz], values [nnz] of weights [B, V].
+def csr(nodes: Nodes, rows: Pooled) -> None:
+    """Writes the outputs indptr [B + 1], indices [nnz], values [nnz].
 
-    Whatever is not 0 is written, NaN too: hidden damage would pass for a short row.
+    Whatever is not closed is written, NaN too: hidden damage would pass for a short row.
     """
-    one = nodes.constant("axis_1", [1], np.int64)
-    present = nodes.op("Cast", weights, to=TensorProto.BOOL)
+    closed = nodes.constant("closed", rows.closed, np.float32)
+    present = nodes.op("Not", nodes.op("LessOrEqual", rows.name, closed))
     where = nodes.op("Transpose", nodes.op("NonZero", present), perm=[1, 0])
-    nodes.op("GatherND", weights, where, name="values")
+    _values(nodes, nodes.op("GatherND", rows.name, where), rows.activation)
     column = nodes.op("Gather", where, nodes.constant("column", 1, np.int64), axis=1)
     nodes.op("Cast", column, name="indices", to=TensorProto.INT32)
-    counts = nodes.op("ReduceSum", nodes.op("Cast", present, to=TensorProto.INT64), one, keepdims=0)
-    ends = nodes.op("CumSum", counts, nodes.constant("axis_0", 0, np.int64))
+    _indptr(nodes, present, rows.columns)
+
+
+def _values(nodes: Nodes, kept: str, activation: Activation | None) -> None:
+    """In float64: a float32 logarithm differs in its last bit between the middle of a vector and
+    its end, which depends on the neighbours in the batch."""
+    if activation is not None:
+        kept = _activate(
+            nodes, nodes.op("Cast", kept, to=TensorProto.DOUBLE), activation, np.float64
+        )
+    nodes.op("Cast", kept, name="values", to=TensorProto.FLOAT)
+
+
+def _indptr(nodes: Nodes, present: str, columns: int) -> None:
+    """Counts by a product of bytes with ones: as int64, to be summed, `present` would take
+    twice the memory of the logits."""
+    ones = nodes.constant("ones", np.ones((columns, 1)), np.uint8)
+    bits = nodes.op("Cast", present, to=TensorProto.UINT8)
+    counts = nodes.op("Cast", nodes.op("MatMulInteger", bits, ones), to=TensorProto.INT64)
+    flat = nodes.op("Reshape", counts, nodes.constant("flat", [-1], np.int64))
+    ends = nodes.op("CumSum", flat, nodes.constant("axis_0", 0, np.int64))
     nodes.op("Concat", nodes.constant("start", [0], np.int64), ends, name="indptr", axis=0)
 
 
@@ -197,6 +233,7 @@ def _sum_of_activations(
     for number, columns in enumerate(blocks(len(bias))):
         shift = nodes.constant(f"bias_{number}", shifts[columns], np.float32)
         block = logits(product(number, columns), f"_{number}", columns)
-        weights = _activate(nodes, nodes.op("Add", block, shift), head.activation)
+        opened = nodes.op("Relu", nodes.op("Add", block, shift))
+        weights = _activate(nodes, opened, head.activation)
         parts.append(nodes.op("ReduceSum", nodes.op("Mul", weights, wide_mask), one, keepdims=0))
     return nodes.op("Concat", *parts, axis=1)
