@@ -31,7 +31,7 @@ EXPORT := .venv-export
 PROTOS := .venv-protos
 FLOORS := .venv-floors
 PEERS_VENV := .venv-peers
-OPENVINO := .venv-openvino
+ENCODE_PEERS := .venv-encode-peers
 BUF    := node_modules/.bin/buf
 BASELINE := tests/contract/baseline.binpb
 PIP    := -m pip install --quiet --disable-pip-version-check
@@ -113,7 +113,7 @@ bench-search: $(SERVER)/ready-bench $(PEERS_VENV)/ready
 	    $(if $(TEXTS),--texts $(TEXTS)) $(ARGS)
 
 # TEXTS: a judged set as a folder, for passages as they come; ARGS: --models, --engines, --passes
-bench-encode: $(SERVER)/ready-bench $(EXPORT)/ready $(OPENVINO)/ready
+bench-encode: $(SERVER)/ready-bench $(EXPORT)/ready $(ENCODE_PEERS)/ready
 	$(SERVER)/bin/python bench/encode.py $(if $(TEXTS),--texts $(TEXTS)) $(ARGS)
 
 bench-resident: $(SERVER)/ready-bench
@@ -133,8 +133,8 @@ wheel: $(SERVER)/ready-dev
 	$(SERVER)/bin/python tools/wheel.py dist
 
 clean:
-	rm -rf $(SERVER) $(EXPORT) $(PROTOS) $(FLOORS) $(PEERS_VENV) $(OPENVINO) \
-	    node_modules examples/node/node_modules \
+	rm -rf $(SERVER) $(EXPORT) $(PROTOS) $(FLOORS) $(PEERS_VENV) \
+	    $(ENCODE_PEERS) node_modules examples/node/node_modules \
 	    build dist
 
 $(SERVER)/ready: pyproject.toml constraints/server.txt
@@ -173,9 +173,9 @@ $(PEERS_VENV)/ready: constraints/peers.txt
 	$(PEERS_VENV)/bin/python $(PIP) --no-deps -r constraints/peers.txt
 	touch $@
 
-$(OPENVINO)/ready: constraints/openvino.txt
-	$(PYTHON) -m venv $(OPENVINO)
-	$(OPENVINO)/bin/python $(PIP) -r constraints/openvino.txt
+$(ENCODE_PEERS)/ready: constraints/encode-peers.txt
+	$(PYTHON) -m venv $(ENCODE_PEERS)
+	$(ENCODE_PEERS)/bin/python $(PIP) -r constraints/encode-peers.txt
 	touch $@
 
 $(BUF): package.json package-lock.json

@@ -1,19 +1,21 @@
 """How fast is a text encoded, beside the peers and beside what the processor could do?
 
     python bench/encode.py [--models NAME,...] [--engines NAME,...] [--texts DIR] [--passes N]
-        [--cache DIR] [--export PYTHON] [--openvino PYTHON]
+        [--cache DIR] [--export PYTHON] [--peers PYTHON]
 
 Models: the built-in one, and the shapes of MiniLM-6L, DistilBERT and BERT-base with random
 weights, whose passages have about as many terms as those of trained models. Texts in, sparse
 rows out; one core, one thread, a process an engine, turns in which all take part. Speeds are of
 the least processor time: other work on the machine makes wall time longer. Models are made once
 and kept in the cache. An engine whose package is absent, or that fails, stands in the table with
-the reason. Writes JSON, tables and a plot; exits 1 if a target of targets.toml is missed.
+the reason. Writes JSON, which keeps what other runs found of other models, tables and a plot;
+exits 1 if a target of targets.toml is missed.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from dataclasses import asdict
@@ -43,40 +45,38 @@ def main() -> int:
     parser.add_argument("--passes", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="of a turn, at least")
     parser.add_argument("--cache", type=Path, default=CACHE)
-    for name in ("export", "openvino"):
-        python = ROOT / f".venv-{name}" / "bin" / "python"
-        parser.add_argument(f"--{name}", type=Path, default=python, help="an interpreter")
+    for option, place in (("--export", ".venv-export"), ("--peers", ".venv-encode-peers")):
+        python = ROOT / place / "bin" / "python"
+        parser.add_argument(option, type=Path, default=python, help="an interpreter")
     parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)))
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    found = measured(arguments)
     path = arguments.results / "encode.json"
-    write(path, found)
-    show(found)
-    plot(found, path.with_suffix(".png"))
-    return conclude(verdicts(found))
+    models = json.loads(path.read_text())["models"] if path.exists() else {}
+    for name in names(arguments.models, SHAPES, ()):
+        models[name] = measured(arguments, name)
+        models = {each: models[each] for each in SHAPES if each in models}
+        write(path, {"models": models})
+    show(models)
+    plot(models, path.with_suffix(".png"))
+    return conclude(verdicts(models))
 
 
-def measured(arguments: argparse.Namespace) -> dict[str, Any]:
+def measured(arguments: argparse.Namespace, model: str) -> dict[str, Any]:
     source, passages = real_passages(arguments.texts)
     found: dict[str, Any] = {
         "machine": surroundings(), "instructions": instructions(), "passages": source,
-        "passes": arguments.passes, "models": {},
+        "passes": arguments.passes,
     }  # fmt: skip
-    pythons = {
-        "ours": Path(sys.executable), "export": arguments.export, "openvino": arguments.openvino
-    }  # fmt: skip
-    for model in names(arguments.models, SHAPES, ()):
-        bench = Bench(model, arguments.cache, pythons, arguments.core)
-        bench.make(passages)
-        tokenizer = bench.folder / "int8" / "tokenizer.json"
-        given = workloads(passages, tokenizer, MIXED[model])
-        bench.open(names(arguments.engines, ENGINES, NEEDED), given[0])
-        bench.compare(next(each for each in given if each.name == COMPARED))
-        times = bench.time(given, arguments.passes, arguments.seconds)
-        bench.finish()
-        found["models"][model] = described(bench, given, times)
-    return found
+    pythons = {"ours": Path(sys.executable), "export": arguments.export, "peers": arguments.peers}
+    bench = Bench(model, arguments.cache, pythons, arguments.core)
+    bench.make(passages)
+    given = workloads(passages, bench.folder / "int8" / "tokenizer.json", MIXED[model])
+    bench.open(names(arguments.engines, ENGINES, NEEDED), given[0])
+    bench.compare(next(each for each in given if each.name == COMPARED))
+    times = bench.time(given, arguments.passes, arguments.seconds)
+    bench.finish()
+    return found | described(bench, given, times)
 
 
 def names(listed: str, known: Any, needed: tuple[str, ...]) -> list[str]:

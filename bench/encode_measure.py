@@ -56,10 +56,10 @@ class Bench:
             self.folder.mkdir(parents=True)
             print(f"making {self.folder.name}", flush=True)
             self._run("export", MODELS, self.model, str(self.folder))
-        if not (self.folder / "openvino-int8.xml").exists() and self.pythons["openvino"].exists():
+        if not (self.folder / "openvino-int8.xml").exists() and self.pythons["peers"].exists():
             texts = self.folder / "calibration.json"
             texts.write_text(json.dumps(list(passages[-CALIBRATED:])))
-            self._run("openvino", QUANTISE, str(self.folder), str(texts))
+            self._run("peers", QUANTISE, str(self.folder), str(texts))
 
     def _run(self, environment: str, *command: str | Path) -> None:
         subprocess.run([self.pythons[environment], *command], check=True)

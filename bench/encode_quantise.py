@@ -1,6 +1,6 @@
 """OpenVINO's int8: post-training quantisation by NNCF, calibrated on passages.
 
-    python bench/encode_quantise.py FOLDER TEXTS      in OpenVINO's environment
+    python bench/encode_quantise.py FOLDER TEXTS      in the peers' environment
 
 TEXTS: a JSON list. Writes FOLDER/openvino-int8.xml; the graph is FOLDER/padded.onnx.
 """

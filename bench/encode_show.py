@@ -8,20 +8,20 @@ from typing import Any
 COLOURS = {"fp32": "#1b6ca8", "bf16": "#7a9e3b", "int8": "#d98324"}
 
 
-def show(found: dict[str, Any]) -> None:
-    print(f"\n{found['machine']['cpu']}; {', '.join(found['instructions']) or 'AVX2 at most'}")
-    print(f"passages of {found['passages']}; one thread, CPU time, the least of {found['passes']} "
-          "turns; speeds in tokens/s, padding not counted")  # fmt: skip
-    for name, model in found["models"].items():
+def show(models: dict[str, Any]) -> None:
+    print("\none thread; tokens a second of processor time, the least of all turns, padding not "
+          "counted")  # fmt: skip
+    for name, model in models.items():
         show_model(name, model)
 
 
 def show_model(name: str, model: dict[str, Any]) -> None:
     peak, workloads = model["gemm_operations_per_second"], model["workloads"]
-    print(
-        f"\n{name}: {model['flops_per_token'] / 1e6:.0f} MFLOP a token of {model['compared']}; "
-        f"products reach {peak['fp32'] / 1e9:.0f} GFLOP/s, {peak['int8'] / 1e9:.0f} GOP/s int8"
-    )
+    print(f"\n{name}, passages of {model['passages']}, {model['passes']} passes on "
+          f"{model['machine']['cpu']}, {', '.join(model['instructions']) or 'AVX2 at most'}; "
+          f"load {model['machine']['load_average_at_start'][0]:.1f} at the start")  # fmt: skip
+    print(f"{model['flops_per_token'] / 1e6:.0f} MFLOP a token of {model['compared']}; products at "
+          f"{peak['fp32'] / 1e9:.0f} GFLOP/s and {peak['int8'] / 1e9:.0f} in int8")  # fmt: skip
     print(f"{'engine':<20}" + "".join(f"{each:>12}" for each in workloads), end="")
     print(f"{'of peak':>9}{'overlap':>9}{'terms':>7}{'peak MB':>9}{'cold s':>8}{'wall':>7}  needs")
     for engine, about in model["engines"].items():
@@ -44,14 +44,13 @@ def show_engine(engine: str, about: dict[str, Any], workloads: Any, compared: st
     print(f"{cold['cpu']:>8.1f}{cold['wall']:>7.1f}  {', '.join(about['needs'])}")
 
 
-def plot(found: dict[str, Any], path: Path) -> None:
+def plot(models: dict[str, Any], path: Path) -> None:
     """A row a model, a panel a workload: tokens a second."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    models = found["models"]
     columns = len(next(iter(models.values()))["workloads"])
     figure, panels = plt.subplots(
         len(models), columns, figsize=(4 * columns, 2.9 * len(models)),
@@ -63,7 +62,8 @@ def plot(found: dict[str, Any], path: Path) -> None:
             axes.set_title(f"{name}: {workload}", fontsize=9)
             if axes is not row[0]:
                 axes.set_yticklabels([])
-    figure.suptitle(f"tokens a second, one thread, {found['machine']['cpu']}")
+    processors = dict.fromkeys(model["machine"]["cpu"] for model in models.values())
+    figure.suptitle(f"tokens a second, one thread, {', '.join(processors)}")
     figure.savefig(path, dpi=80)
     plt.close(figure)
 

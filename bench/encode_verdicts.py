@@ -12,9 +12,9 @@ TORCH = ("torch fp32", "torch bf16", "torch.compile fp32", "torch.compile bf16")
 QUERIES = ("a query", "32 queries")
 
 
-def verdicts(found: dict[str, Any]) -> list[Verdict]:
+def verdicts(models: dict[str, Any]) -> list[Verdict]:
     made: list[Verdict] = []
-    for name, model in found["models"].items():
+    for name, model in models.items():
         if name == "bert-base":
             made += base(model)
         made += queries(name, model)

@@ -15,8 +15,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-# Ours is the one that runs the bench; the exporter's has torch; OpenVINO has its own.
-Environment = Literal["ours", "export", "openvino"]
+# Ours is the one that runs the bench; the exporter's has torch; the rest have their own.
+Environment = Literal["ours", "export", "peers"]
 Precision = Literal["fp32", "bf16", "int8"]
 
 
@@ -49,7 +49,7 @@ def _torch(precision: Precision, *, compiled: bool = False) -> Engine:
 
 
 def _openvino(precision: Precision) -> Engine:
-    return Engine("openvino_peer", "OpenVino", "openvino", precision, {"precision": precision})
+    return Engine("openvino_peer", "OpenVino", "peers", precision, {"precision": precision})
 
 
 # In the order of the tables.
@@ -63,6 +63,7 @@ ENGINES: Mapping[str, Engine] = {
     "torch.compile fp32": _torch("fp32", compiled=True),
     "torch.compile bf16": _torch("bf16", compiled=True),
     "ST's ONNX": Engine("sentence_peer", "Onnx", "export", "fp32"),
+    "fastembed": Engine("fastembed_peer", "FastEmbed", "peers", "fp32"),
     "OpenVINO f32": _openvino("fp32"),
     "OpenVINO bf16": _openvino("bf16"),
     "OpenVINO int8": _openvino("int8"),

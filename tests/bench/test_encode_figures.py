@@ -61,15 +61,15 @@ def engine(seconds: float) -> dict[str, Any]:
 
 
 def found(name: str, **engines: dict[str, Any]) -> dict[str, Any]:
-    return {"models": {name: {"engines": {key.replace("_", " "): each
-                                          for key, each in engines.items()}}}}  # fmt: skip
+    return {name: {"engines": {key.replace("_", " "): each
+                                          for key, each in engines.items()}}}  # fmt: skip
 
 
 def test_the_best_peer_is_the_fastest_of_those_that_run() -> None:
     model = found("x", torch_fp32=engine(3), torch_bf16=engine(2), broken={"failed": "?"})
     names = ("torch fp32", "torch bf16", "broken")
-    assert fastest(model["models"]["x"], "passages", names) == "torch bf16"
-    assert fastest(model["models"]["x"], "passages", ("broken",)) is None
+    assert fastest(model["x"], "passages", names) == "torch bf16"
+    assert fastest(model["x"], "passages", ("broken",)) is None
 
 
 def test_verdicts_of_bert_base_and_the_built_in_model() -> None:
