@@ -22,7 +22,8 @@ TERMS: Mapping[str, int] = {
     "bert": 30_522, "distilbert": 30_522, "electra": 30_522, "mpnet": 30_527,
     "camembert": 32_005, "roberta": 50_265, "modernbert": 50_368, "xlm-roberta": 250_002,
 }  # fmt: skip
-# The built-in model's widths, under the names that a family has for them.
+# The built-in model's widths, under the names that a family has for them; ModernBERT's inner layer
+# is one and a half times as wide as its states, and there twice.
 WIDTHS: Mapping[str, int] = {
     "hidden_size": 128, "embedding_size": 128, "intermediate_size": 512,
     "dim": 128, "hidden_dim": 512, "max_position_embeddings": 514,
@@ -52,6 +53,8 @@ def checkpoint(family: str, folder: Path) -> None:
 
     settings: dict[str, Any] = dict(FAMILIES[family].config)
     settings |= {name: width for name, width in WIDTHS.items() if name in settings}
+    if family == "modernbert":
+        settings["intermediate_size"] = 3 * settings["hidden_size"] // 2
     torch.manual_seed(0)
     config = AutoConfig.for_model(family, vocab_size=TERMS[family], **settings)
     with quiet():
