@@ -20,6 +20,7 @@
 #   make bench-mixed   searches while documents are written and segments are merged
 #   make bench-encode  texts encoded by every engine, beside what the processor could do
 #   make bench-resident  memory over a million encoded texts, or TEXTS of them
+#   make bench-serve-cost  a server's own work, beside a bare echo
 #   make bench-search  search beside its peers: DOCS=N FLAVOUR=pp|pph|v3|real
 #   make rules         check and test the alert rules (needs promtool, Debian's prometheus)
 #   make crash         kill and reopen, ROUNDS=500 times, and every power cut of a record
@@ -38,7 +39,7 @@ PIP    := -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test test-export test-floors check protos protos-check builtin parity goldens \
         screens model-card bench bench-quality bench-write bench-filters bench-load bench-search \
-        bench-mixed bench-start bench-encode bench-resident rules crash wheel clean
+        bench-mixed bench-start bench-encode bench-resident bench-serve-cost rules crash wheel clean
 
 demo: $(SERVER)/ready
 	$(SERVER)/bin/python demo/demo.py
@@ -98,8 +99,8 @@ bench: $(EXPORT)/ready
 bench-quality: $(EXPORT)/ready
 	$(EXPORT)/bin/python bench/quality.py $(DATA)
 
-bench-write bench-filters bench-load bench-mixed bench-start: bench-%: $(SERVER)/ready-bench
-	$(SERVER)/bin/python bench/$*.py $(ARGS)
+bench-write bench-filters bench-load bench-mixed bench-start bench-serve-cost: bench-%: $(SERVER)/ready-bench
+	$(SERVER)/bin/python bench/$(subst -,_,$*).py $(ARGS)
 
 # DOCS: how many documents, more than one number draws their growth; FLAVOUR: pp, pph, v3 or real;
 # QUERIES: a folder of real SPLADE queries to grow documents from, else statistics do;

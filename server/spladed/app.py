@@ -34,6 +34,7 @@ from spladed.rpc.encoding import Encoding, Encodings
 from spladed.rpc.index_service import IndexService
 from spladed.rpc.server import RpcServer
 from spladed.rpc.threads import Threads
+from spladed.settings import EncoderConfig
 from spladed.watch.collections import IndexCollector
 from spladed.watch.http import HttpPort
 from spladed.watch.metrics import Metrics
@@ -192,16 +193,7 @@ def _make_encoding(
     folder: str | Path,
 ) -> Encoding:
     """A bundle, loaded and proven, and the threads that run it; an empty name is its own."""
-    settings = config.encoder
-    encoder = Encoder.load(
-        folder,
-        device=settings.device,
-        threads=settings.threads,
-        parallel_batches=settings.parallel_batches,
-        max_batch_tokens=settings.max_batch_tokens,
-        spinning=settings.spinning,
-        tuning=settings.tuning,
-    )
+    settings, encoder = config.encoder, _load_encoder(config.encoder, folder)
     engine = Engine(
         encoder.run,
         replace(encoder.policy, max_query_batches=settings.max_query_batches),
@@ -213,6 +205,18 @@ def _make_encoding(
     )
     name = name or encoder.bundle.manifest.name
     return Encoding(name, encoder, engine, tokenizing, config.limits, metrics)
+
+
+def _load_encoder(settings: EncoderConfig, folder: str | Path) -> Encoder:
+    return Encoder.load(
+        folder,
+        device=settings.device,
+        threads=settings.threads,
+        parallel_batches=settings.parallel_batches,
+        max_batch_tokens=settings.max_batch_tokens,
+        spinning=settings.spinning,
+        tuning=settings.tuning,
+    )
 
 
 def _threads(name: str, count: int) -> Executor:

@@ -17,7 +17,8 @@ import spladed
 from spladed.app import _load_encoder
 from spladed.bundle import Bundle
 from spladed.cli.commands import app
-from spladed.config import load_config
+from spladed.config import Config, load_config
+from spladed.encoder.encoder import Encoder
 from spladed.encoder.tune import budgets, choose, splits
 from spladed.encoder.tuning import Machine, Measured, Setup, Tuning, find_setup, store
 from spladed.errors import Mismatch
@@ -149,12 +150,16 @@ def test_an_encoder_takes_it(bundle: Bundle) -> None:
     assert spladed.Encoder.load(bundle, max_batch_tokens=64).policy.max_batch_tokens == 64
 
 
+def loaded(config: Config) -> Encoder:
+    return _load_encoder(config.encoder, config.server.bundle)
+
+
 def test_a_server_takes_it_and_what_is_set_goes_before(bundle: Bundle) -> None:
     store(bundle, "", tuning(bundle))
     flags = {"server.bundle": str(bundle.path)}
-    assert _load_encoder(load_config(flags=flags, environment={})).setup == TUNED
+    assert loaded(load_config(flags=flags, environment={})).setup == TUNED
     given = load_config(flags=flags, environment={"SPLADED_ENCODER_MAX_BATCH_TOKENS": "512"})
-    assert _load_encoder(given).setup == Setup(1, 1, 512)
+    assert loaded(given).setup == Setup(1, 1, 512)
 
 
 def test_the_command_measures_and_keeps(tmp_path: Path) -> None:
