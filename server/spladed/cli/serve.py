@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Annotated
 
 import typer
@@ -70,6 +71,10 @@ def serve(
     from spladed.app import serve as run  # after the checks: it loads every room
 
     run(loaded)
+    # All is closed. After memory was short, onnxruntime 1.32 may hang in its own exit handlers,
+    # and a server that has drained would then wait to be killed.
+    logging.shutdown()
+    os._exit(0)
 
 
 def print_config(config: ConfigFile = None) -> None:
