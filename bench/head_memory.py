@@ -102,7 +102,7 @@ def compare(results: Path) -> int:
     shape = {"texts": BATCH, "tokens": LENGTH, "terms": TERMS}
     content = {"shape": shape, "engines": engines, "families": families, "machine": machine()}
     write(results / "head_memory.json", content)
-    plot(results / "head_memory.png", engines | bars(families))
+    plot(results / "head_memory.png", bars({"built-in": engines} | families))
     return conclude(verdicts)
 
 
@@ -133,11 +133,9 @@ def wanted(name: str) -> tuple[float, str, bool]:
     return target("head_memory", "fused_most_mb"), "MB", True
 
 
-def bars(families: dict[str, dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
+def bars(found: dict[str, dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
     return {
-        f"{name} {precision}": each
-        for name, found in families.items()
-        for precision, each in found.items()
+        f"{model}, {engine}": each for model, of in found.items() for engine, each in of.items()
     }
 
 
@@ -150,6 +148,7 @@ def plot(path: Path, engines: dict[str, dict[str, float]]) -> None:
     axes.bar_label(drawn, fmt="%.0f MB", padding=3)
     axes.axvline(target("head_memory", "fused_most_mb"), linestyle=":", color="black")
     axes.set_xscale("log")
+    axes.set_xlim(left=10)
     axes.set_xlabel(f"peak over the loaded model, {BATCH} texts of {LENGTH} tokens (MB)")
     axes.margins(x=0.15)
     figure.savefig(path, dpi=110)
