@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -63,7 +64,7 @@ def cut(splits: tokenizers.Tokenizer, texts: Sequence[str], length: int) -> Iter
 
 
 def first(texts: Iterator[str], count: int) -> tuple[str, ...]:
-    found = tuple(text for text, _ in zip(texts, range(count), strict=False))
+    found = tuple(islice(texts, count))
     if len(found) < count:
         raise SystemExit(f"{len(found)} texts are long enough; expected {count}: more --texts")
     return found

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,8 @@ def main() -> int:
         started = time.perf_counter()
         samples = SCENARIOS[name](arguments.texts)
         found["scenarios"][name] = described(samples, time.perf_counter() - started)
+        write(arguments.results / "resident.json", found)
         print(f"{name}: {found['scenarios'][name]['growth_mb']:.1f} MB", flush=True)
-    write(arguments.results / "resident.json", found)
     plot(found, arguments.results / "resident.png")
     return conclude(verdicts(found))
 
@@ -86,7 +87,7 @@ def encoded(count: int) -> Samples:
     left, samples, done = texts(count), Sampled(os.getpid(), count), 0
     while done < count:
         size = int(sizes.integers(1, LARGEST_CALL + 1))
-        call = [text for text, _ in zip(left, range(min(size, count - done)), strict=False)]
+        call = list(islice(left, size))
         encoder.encode(call, kind="document")
         done += len(call)
         samples.at(done)
