@@ -28,9 +28,10 @@ class FastEmbed:
         self._model.model.tokenizer.enable_truncation(LONGEST)
 
     def encode(
-        self, texts: Sequence[str], _: Literal["query", "document"]
+        self, texts: Sequence[str], kind: Literal["query", "document"]
     ) -> list[SparseEmbedding]:
-        return list(self._model.embed(texts, batch_size=32))
+        """Documents by eights: [32, 512, V] is 2 GB, and numpy makes three of it."""
+        return list(self._model.embed(texts, batch_size=32 if kind == "query" else 8))
 
     def dense(self, found: list[SparseEmbedding]) -> NDArray[np.float32]:
         rows = np.zeros((len(found), TERMS), np.float32)
