@@ -32,14 +32,15 @@ class BatchPolicy:
     """Limits of one batch.
 
     max_batch_tokens:  rows x padded length
-    length_step:       rows are padded to a multiple of this, so that shapes recur
+    length_step:       rows are padded to a multiple of this, so that shapes recur; with 16 a
+                       question of 9 tokens would cost nearly twice its own
     max_padding_share: of a batch's tokens, how many may be padding to shorter lanes
     max_query_batches: batches of queries in a row while a document waits
     longest:           tokens that every graph takes; nothing is padded beyond
     """
 
     max_batch_tokens: int = DEFAULT_BATCH_TOKENS
-    length_step: int = 16
+    length_step: int = 4
     max_padding_share: float = 0.125
     max_query_batches: int = 8
     longest: int = sys.maxsize
