@@ -298,13 +298,6 @@ def test_a_rule_of_pruning_out_of_range(server: ServerProcess) -> None:
     assert error.message.startswith("options.pruning.max_ratio is 1.5; expected 0 to 1")
 
 
-def test_a_method_that_is_not_built_says_so(server: ServerProcess) -> None:
-    with pytest.raises(grpc.RpcError) as caught:
-        raw_call(server, "Admin/LoadBundle", b"")
-    error = from_call(caught.value)
-    assert (type(error), error.reason) == (errors.Unimplemented, "NOT_BUILT")
-
-
 def test_a_deadline_that_passes_is_told(client: Client) -> None:
     with pytest.raises(errors.DeadlineExceeded):
         client.encode(["dog " * 500] * 500, timeout_seconds=0.05)

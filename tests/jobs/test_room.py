@@ -12,7 +12,7 @@ import pytest
 import spladed.jobs
 
 ROOM = Path(spladed.jobs.__file__).parent
-MAY = {"encoder", "index", "sparse", "errors", "bundle", "jobs"}
+MAY = {"encoder", "index", "sparse", "errors", "bundle", "manifest", "jobs"}
 
 
 def imports(path: Path) -> set[str]:
