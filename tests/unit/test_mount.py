@@ -13,7 +13,14 @@ import grpc.aio
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
 
-from spladed.errors import Corrupt, DeadlineExceeded, Exhausted, Internal, SpladedError
+from spladed.errors import (
+    Corrupt,
+    DeadlineExceeded,
+    Exhausted,
+    Internal,
+    SpladedError,
+    Unimplemented,
+)
 from spladed.rpc.chunks import OpenStreams
 from spladed.rpc.gate import Gate
 from spladed.rpc.method import Method
@@ -178,5 +185,17 @@ def test_calls_with_a_deadline_and_long_work_go_on(path: str, options: dict[str,
             assert not done
             assert service.cancelled == []
             call.cancel()
+
+    asyncio.run(run())
+
+
+def test_a_method_that_is_not_built_says_so() -> None:
+    async def run() -> None:
+        async with Server(object(), Limits()) as channel:
+            for method in METHODS:
+                if not method.client_streaming:
+                    error, _ = await said_by(channel, method)
+                    assert (type(error), error.reason) == (Unimplemented, "NOT_BUILT")
+                    assert method.full_name in error.message
 
     asyncio.run(run())
