@@ -7,6 +7,7 @@ import math
 import pytest
 
 from spladed.client import calls
+from spladed.client.options import encode_options
 from spladed.errors import InvalidInput
 from spladed.rpc.checks import check_search, effort_of
 from spladed.v1 import index_pb2 as pb
@@ -52,7 +53,7 @@ def test_what_is_refused(request_: pb.SearchRequest, reason: str, field: str) ->
 
 @pytest.mark.parametrize("effort", [0.0, 0.5, 0.75, 1.0])
 def test_a_clients_effort_arrives(effort: float) -> None:
-    wanted, asked = calls.projection(False, False, False), calls.encode_options()
+    wanted, asked = calls.projection(False, False, False), encode_options()
     call = calls.search("c", ["x"], None, 3, None, effort, wanted, 0, asked)
     request = pb.SearchRequest.FromString(call.request.SerializeToString())
     check_search(request)

@@ -23,9 +23,10 @@ from spladed.client.bulk import (
     serialise,
     upsert_stream,
 )
-from spladed.client.calls import Call, EncodeOptions, TextOptions
+from spladed.client.calls import Call
 from spladed.client.channel import Tls, credentials_of, open_aio_channel
 from spladed.client.filters import Filter
+from spladed.client.options import EncodeOptions, TextOptions, encode_options
 from spladed.client.outbox import ChunkSize
 from spladed.client.retry import Retry
 from spladed.client.values import (
@@ -111,7 +112,7 @@ class AsyncClient:
         **options: Unpack[EncodeOptions],
     ) -> Encoded:
         """One sparse row a text, in order."""
-        encoding = calls.encode_options(**options)
+        encoding = encode_options(**options)
         return await self._call(calls.encode(texts, encoding), timeout_seconds)
 
     async def tokenize(
@@ -122,7 +123,7 @@ class AsyncClient:
         **options: Unpack[EncodeOptions],
     ) -> list[TokenizedText]:
         """How each text splits into tokens."""
-        encoding = calls.encode_options(**options)
+        encoding = encode_options(**options)
         return await self._call(calls.tokenize(texts, encoding), timeout_seconds)
 
     async def info(self, *, timeout_seconds: float | None = None) -> GetInfoResponse:
@@ -196,7 +197,7 @@ class AsyncClient:
 
         A document with a `vector_row` takes that row of `vectors`; the others are encoded.
         """
-        encoding = calls.encode_options(**options)
+        encoding = encode_options(**options)
         call = calls.upsert(collection, documents, vectors, encoding)
         return await self._call(call, timeout_seconds)
 
@@ -287,7 +288,7 @@ class AsyncClient:
         options: how texts are encoded
         """
         wanted = calls.projection(text, metadata, fields)
-        encoding = calls.encode_options(**options)
+        encoding = encode_options(**options)
         call = calls.search(
             collection, texts, vectors, k, filter, effort, wanted, min_generation, encoding
         )
@@ -304,7 +305,7 @@ class AsyncClient:
         **options: Unpack[TextOptions],
     ) -> list[Explanation]:
         """What each term contributed to the score of each document."""
-        encoding = calls.encode_options(**options)
+        encoding = encode_options(**options)
         call = calls.explain(collection, query, ids, min_generation, encoding)
         return await self._call(call, timeout_seconds)
 
@@ -328,7 +329,7 @@ class AsyncClient:
         Texts are read as the server takes them. A text that is refused has no row and stands
         in a part's `failures`. A broken stream is resumed.
         """
-        encoding = calls.encode_options(**options)
+        encoding = encode_options(**options)
         stream = encode_stream(texts, encoding, size or ChunkSize())
         parts = EncodedParts(stream.outbox)
         async for chunk, answer in self._pump(stream).answers():
@@ -354,7 +355,7 @@ class AsyncClient:
         vectors:  the rows that documents name by `vector_row`
         progress: called with the number of documents acknowledged so far
         """
-        encoding = calls.encode_options(**options)
+        encoding = encode_options(**options)
         stream = upsert_stream(collection, documents, vectors, encoding, size or ChunkSize())
         tally = Tally(stream.outbox, progress)
         async for chunk, answer in self._pump(stream).answers():

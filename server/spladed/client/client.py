@@ -21,9 +21,10 @@ from spladed.client.bulk import (
     serialise,
     upsert_stream,
 )
-from spladed.client.calls import Call, EncodeOptions, TextOptions
+from spladed.client.calls import Call
 from spladed.client.channel import Tls, credentials_of, open_channel
 from spladed.client.filters import Filter
+from spladed.client.options import EncodeOptions, TextOptions, encode_options
 from spladed.client.outbox import ChunkSize
 from spladed.client.pump import Pump
 from spladed.client.retry import Retry
@@ -116,7 +117,7 @@ class Client:
         **options: Unpack[EncodeOptions],
     ) -> Encoded:
         """One sparse row a text, in order."""
-        encoding = calls.encode_options(**options)
+        encoding = encode_options(**options)
         return self._call(calls.encode(texts, encoding), timeout_seconds)
 
     def tokenize(
@@ -127,7 +128,7 @@ class Client:
         **options: Unpack[EncodeOptions],
     ) -> list[TokenizedText]:
         """How each text splits into tokens."""
-        encoding = calls.encode_options(**options)
+        encoding = encode_options(**options)
         return self._call(calls.tokenize(texts, encoding), timeout_seconds)
 
     def info(self, *, timeout_seconds: float | None = None) -> GetInfoResponse:
@@ -208,7 +209,7 @@ class Client:
 
         A document with a `vector_row` takes that row of `vectors`; the others are encoded.
         """
-        encoding = calls.encode_options(**options)
+        encoding = encode_options(**options)
         call = calls.upsert(collection, documents, vectors, encoding)
         return self._call(call, timeout_seconds)
 
@@ -299,7 +300,7 @@ class Client:
         options: how texts are encoded
         """
         wanted = calls.projection(text, metadata, fields)
-        encoding = calls.encode_options(**options)
+        encoding = encode_options(**options)
         call = calls.search(
             collection, texts, vectors, k, filter, effort, wanted, min_generation, encoding
         )
@@ -324,7 +325,7 @@ class Client:
         >>> why.words()[0][0]
         'agility'
         """
-        encoding = calls.encode_options(**options)
+        encoding = encode_options(**options)
         call = calls.explain(collection, query, ids, min_generation, encoding)
         return self._call(call, timeout_seconds)
 
@@ -351,7 +352,7 @@ class Client:
         ...     sum(len(part.encoded.vectors) for part in client.encode_many(texts))
         1000
         """
-        encoding = calls.encode_options(**options)
+        encoding = encode_options(**options)
         stream = encode_stream(texts, encoding, size or ChunkSize())
         parts = EncodedParts(stream.outbox)
         for chunk, answer in self._pump(stream).answers():
@@ -383,7 +384,7 @@ class Client:
         >>> done.upserted, [failure.position for failure in done.failures]
         (1, [1])
         """
-        encoding = calls.encode_options(**options)
+        encoding = encode_options(**options)
         stream = upsert_stream(collection, documents, vectors, encoding, size or ChunkSize())
         tally = Tally(stream.outbox, progress)
         for chunk, answer in self._pump(stream).answers():
