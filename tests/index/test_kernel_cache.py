@@ -19,7 +19,7 @@ import spladed
 from spladed.index.kernels.cache import Kept
 
 PACKAGE = Path(spladed.__file__).parent
-COPIED = ("config.py", "errors.py", *(f"index/kernels/{name}.py" for name in
+COPIED = ("config.py", "errors.py", "settings.py", *(f"index/kernels/{name}.py" for name in
           ("__init__", "compiled", "cache")))  # fmt: skip
 SHARED = """from spladed.index.kernels.compiled import inner
 @inner
