@@ -177,12 +177,14 @@ def padded(checkpoint: Path, out: Path) -> None:
     import onnx
     from onnx import TensorProto
 
-    from spladed_export.graft import pooled_hidden, split
+    from spladed_export.ending import split
+    from spladed_export.graft import pooled_hidden
     from spladed_export.nodes import Nodes, prune, symbolic
     from spladed_export.onnx_export import masked_lm
     from spladed_export.source import read
 
-    lm, nodes = split(masked_lm(read(checkpoint))), Nodes("/head")
+    source, nodes = read(checkpoint), Nodes("/head")
+    lm = split(masked_lm(source), source.vocabulary_size)
     decoder = nodes.constant("decoder", lm.decoder, np.float32)
     products = nodes.op("MatMul", pooled_hidden(nodes, lm.hidden), decoder)
     most = nodes.op("ReduceMax", products, nodes.constant("axis_1", [1], np.int64), keepdims=0)

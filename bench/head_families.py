@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from spladed_export.draft import save_graph
-from spladed_export.graft import Head, MaskedLM, graft, split
+from spladed_export.ending import split
+from spladed_export.graft import Head, MaskedLM, graft
 from spladed_export.lower import decoder_scale, lower_int8
 from spladed_export.onnx_export import masked_lm, quiet
 from spladed_export.raw import RawGraph
@@ -35,7 +36,7 @@ def graphs(family: str, folder: Path) -> dict[str, Path]:
     """A family's graph by precision, written into the new `folder`."""
     folder.mkdir()
     checkpoint(family, folder)
-    lm = split(masked_lm(read(folder)))
+    lm = split(masked_lm(read(folder)), TERMS[family])
     lm, scale = sparse(lm)
     head = Head("max", "log1p_relu")
     return {

@@ -137,7 +137,9 @@ def test_the_int8_head_is_near_the_formula(
 def test_a_row_has_the_same_bits_alone_and_in_a_batch(tmp_path: Path) -> None:
     """Integer products are exact, so nothing but the end of the head could move a bit."""
     ids = np.random.default_rng(2).integers(0, TOKENS, (7, 4))
-    lowered = lower_int8(split(masked_lm(BLOCK + 1)), Head("max", "log1p_log1p_relu"), 0.02)
+    lowered = lower_int8(
+        split(masked_lm(BLOCK + 1), BLOCK + 1), Head("max", "log1p_log1p_relu"), 0.02
+    )
     together = run(lowered, tmp_path, ids, np.ones_like(ids))
     for number, each in enumerate(ids):
         alone = run(lowered, tmp_path, each[None], np.ones((1, 4), np.int64))[0]
@@ -145,7 +147,7 @@ def test_a_row_has_the_same_bits_alone_and_in_a_batch(tmp_path: Path) -> None:
 
 
 def test_logits_that_float32_cannot_tell_from_0_have_no_weight(tmp_path: Path) -> None:
-    lm = split(masked_lm(4))
+    lm = split(masked_lm(4), 4)
     bias = np.array([2.0**-24, 2.0**-23, -1, np.nan], np.float32)
     lm = replace(lm, decoder=np.zeros_like(lm.decoder), bias=bias)
     found = run(graft(lm, Head("max", "log1p_relu")), tmp_path, *ragged())
