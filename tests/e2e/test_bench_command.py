@@ -77,7 +77,8 @@ def test_answers_that_change_are_wrong(
     [
         (["--rate", "-1"], 2, "a request at least"),
         (["--texts", "{empty}"], 2, "expected 1 at least"),
-        (["--target", "127.0.0.1:1", "--timeout", "1"], 3, "GRPC_UNAVAILABLE"),
+        (["--target", "127.0.0.1:1", "--timeout", "1"], 3, "no server answers at 127.0.0.1:1"),
+        (["--plot", "{empty}/no/waits.png"], 2, "is no folder; make it first"),
     ],
 )
 def test_a_run_that_cannot_be(

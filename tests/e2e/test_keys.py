@@ -357,6 +357,8 @@ def test_the_command_makes_a_key_that_the_server_takes(guarded: ServerProcess, k
     keys.write_text(ENTRIES + made.stdout)
     info = ("info", "--target", guarded.target)
     until(lambda: run(*info, SPLADED_API_KEY=secret).returncode == 0)
+    pressed = ("bench", "encode", "--target", guarded.target, "--seconds", "0.5")
+    assert run(*pressed, SPLADED_API_KEY=secret).returncode == 0
     keys.write_text(ENTRIES)
     missing = run(*info)
     assert (missing.returncode, "API_KEY_MISSING" in missing.stderr) == (2, True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Protocol
 
@@ -13,13 +14,12 @@ import typer
 from spladed.cli import show, show_bench
 from spladed.cli.lines import read_documents
 from spladed.cli.options import AsJson, CollectionName, Kind, Target, Timeout
-from spladed.cli.reach import DEFAULT_TARGET
+from spladed.cli.reach import DEFAULT_TARGET, connect_once, told_if_nobody_answers
 from spladed.client.aio import AsyncClient
-from spladed.client.retry import Retry
 from spladed.errors import InvalidInput
 from spladed.pressure.drive import closed_loop, open_loop
 from spladed.pressure.questions import Encodes, Searches, made_texts
-from spladed.pressure.samples import Samples
+from spladed.pressure.samples import WRONG, Samples
 from spladed.pressure.schedule import arrivals
 
 __all__ = ["bench_encode", "bench_search"]
@@ -64,14 +64,11 @@ def bench_encode(
     Without --rate: as many as the server answers. Exit code 1 if an answer was wrong.
     """
 
-    async def run() -> Samples:
-        async with AsyncClient(target or DEFAULT_TARGET, timeout_seconds=timeout,
-                               retry=Retry(attempts=1)) as client:  # fmt: skip
-            given = await _texts(client, texts, words, at_least=batch)
-            asking = Encodes(client, given, kind, batch, checked=check)
-            return await _asked(asking, rate, in_flight, seconds)
-
-    _report(asyncio.run(run()), seconds, plot, as_json)
+    run = _Run(rate, in_flight, seconds, texts, words, target or DEFAULT_TARGET, timeout)
+    run.report(
+        lambda client, given: Encodes(client, given, kind, batch, checked=check),
+        at_least=batch, plot=plot, as_json=as_json,
+    )  # fmt: skip
 
 
 def bench_search(
@@ -93,38 +90,65 @@ def bench_search(
     Without --rate: as many as the server answers. Exit code 1 if an answer was wrong.
     """
 
-    async def run() -> Samples:
-        async with AsyncClient(target or DEFAULT_TARGET, timeout_seconds=timeout,
-                               retry=Retry(attempts=1)) as client:  # fmt: skip
-            given = await _texts(client, texts, words, at_least=1)
-            asking = Searches(client, collection, given, k, checked=check)
-            return await _asked(asking, rate, in_flight, seconds)
-
-    _report(asyncio.run(run()), seconds, plot, as_json)
+    run = _Run(rate, in_flight, seconds, texts, words, target or DEFAULT_TARGET, timeout)
+    run.report(
+        lambda client, given: Searches(client, collection, given, k, checked=check),
+        at_least=1, plot=plot, as_json=as_json,
+    )  # fmt: skip
 
 
-async def _texts(client: AsyncClient, file: Path | None, words: int, *, at_least: int) -> list[str]:
-    if file is None:
-        vocabulary = await client.vocabulary()
-        return made_texts(vocabulary, max(_TEXTS, at_least), words)
-    found = [document.text for _, document in read_documents(str(file), "auto")]
-    if len(found) < at_least:
-        raise InvalidInput(
-            f"{file} has {len(found)} texts; expected {at_least} at least, one request's",
-            reason="USAGE",
-            field="texts",
-        )
-    return found[: max(_TEXTS, at_least)]
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Whom to ask, with which texts, when, and for how long."""
 
+    rate: float
+    in_flight: int
+    seconds: float
+    texts: Path | None
+    words: int
+    target: str
+    timeout: float
 
-async def _asked(asking: _Questions, rate: float, in_flight: int, seconds: float) -> Samples:
-    await asking.prepare()
-    if not rate:
-        with show.counting(None, "requests") as bar:
-            return await closed_loop(asking, in_flight, seconds, bar)
-    due = arrivals(rate, seconds)
-    with show.counting(len(due), "requests") as bar:
-        return await open_loop(asking, due.tolist(), bar)
+    def report(
+        self,
+        questions: Callable[[AsyncClient, list[str]], _Questions],
+        *,
+        at_least: int,
+        plot: Path | None,
+        as_json: bool,
+    ) -> None:
+        """Asks, and shows what was found. at_least: texts that a request takes."""
+        if plot is not None:
+            show_bench.check_plot(plot)  # before the run, which would be lost
+        with told_if_nobody_answers(self.target):
+            samples = asyncio.run(self._asked(questions, at_least))
+        _report(samples, self.seconds, plot, as_json)
+
+    async def _asked(
+        self, questions: Callable[[AsyncClient, list[str]], _Questions], at_least: int
+    ) -> Samples:
+        async with connect_once(self.target, self.timeout) as client:
+            asking = questions(client, await self._given(client, at_least))
+            await asking.prepare()
+            if not self.rate:
+                with show.counting(None, "requests") as bar:
+                    return await closed_loop(asking, self.in_flight, self.seconds, bar)
+            due = arrivals(self.rate, self.seconds)
+            with show.counting(len(due), "requests") as bar:
+                return await open_loop(asking, due.tolist(), bar)
+
+    async def _given(self, client: AsyncClient, at_least: int) -> list[str]:
+        most = max(_TEXTS, at_least)
+        if self.texts is None:
+            return made_texts(await client.vocabulary(), most, self.words)
+        found = [document.text for _, document in read_documents(str(self.texts), "auto")]
+        if len(found) < at_least:
+            raise InvalidInput(
+                f"{self.texts} has {len(found)} texts; expected {at_least} at least, one request's",
+                reason="USAGE",
+                field="texts",
+            )
+        return found[:most]
 
 
 def _report(samples: Samples, seconds: float, plot: Path | None, as_json: bool) -> None:
@@ -135,5 +159,5 @@ def _report(samples: Samples, seconds: float, plot: Path | None, as_json: bool) 
         typer.echo(json.dumps(asdict(summary)))
     else:
         show_bench.print_summary(summary)
-    if summary.endings.get("WRONG_ANSWER"):
+    if summary.endings.get(WRONG):
         raise typer.Exit(1)

@@ -18,12 +18,16 @@ from typing import NoReturn
 
 import typer
 
+from spladed.client.aio import AsyncClient
 from spladed.client.channel import Tls
 from spladed.client.client import Client
-from spladed.config import client_access
+from spladed.client.retry import Retry
+from spladed.config import Access, client_access
 from spladed.errors import InvalidInput, Unavailable
 
-__all__ = ["connect", "local_server", "reach"]
+__all__ = [
+    "DEFAULT_TARGET", "connect", "connect_once", "local_server", "reach", "told_if_nobody_answers",
+]  # fmt: skip
 
 DEFAULT_TARGET = "127.0.0.1:50051"
 _MAIN = "from spladed.cli import main; main()"
@@ -55,13 +59,24 @@ def reach(target: str, data: str, timeout_seconds: float, *options: str) -> Iter
             yield client
         return
     address = target or DEFAULT_TARGET
-    with connect(address, timeout_seconds) as client:
-        try:
-            yield client
-        except Unavailable as error:
-            if error.reason == "GRPC_UNAVAILABLE":  # the words of gRPC, not of a server
-                raise _nobody_there(address, error) from error
+    with connect(address, timeout_seconds) as client, told_if_nobody_answers(address):
+        yield client
+
+
+@contextmanager
+def told_if_nobody_answers(address: str) -> Iterator[None]:
+    """Raises Unavailable NO_SERVER, which says what to do, in the place of gRPC's words."""
+    try:
+        yield
+    except Unavailable as error:
+        if error.reason != "GRPC_UNAVAILABLE":
             raise
+        raise Unavailable(
+            f"no server answers at {address}; start one with `spladed serve --data DIR`, name "
+            f"another with --target, or work on a folder with --data ({error.message})",
+            reason="NO_SERVER",
+            field="target",
+        ) from error
 
 
 def connect(target: str, timeout_seconds: float = 30.0) -> Client:
@@ -70,20 +85,24 @@ def connect(target: str, timeout_seconds: float = 30.0) -> Client:
     Raises InvalidInput or NotFound for certificates that cannot be used.
     """
     access = client_access()
-    tls = None
-    if access.authority or access.certificate or access.key or access.server_name:
-        authority = "" if access.authority == "system" else access.authority
-        tls = Tls(authority, access.certificate, access.key, access.server_name)
+    tls = _tls(access)
     return Client(target, timeout_seconds=timeout_seconds, tls=tls, api_key=access.api_key)
 
 
-def _nobody_there(address: str, error: Unavailable) -> Unavailable:
-    return Unavailable(
-        f"no server answers at {address}; start one with `spladed serve --data DIR`, name "
-        f"another with --target, or work on a folder with --data ({error.message})",
-        reason="NO_SERVER",
-        field="target",
-    )
+def connect_once(target: str, timeout_seconds: float) -> AsyncClient:
+    """As `connect`, for the running event loop; its calls are never repeated."""
+    access = client_access()
+    return AsyncClient(
+        target, timeout_seconds=timeout_seconds, tls=_tls(access), api_key=access.api_key,
+        retry=Retry(attempts=1),
+    )  # fmt: skip
+
+
+def _tls(access: Access) -> Tls | None:
+    if not (access.authority or access.certificate or access.key or access.server_name):
+        return None
+    authority = "" if access.authority == "system" else access.authority
+    return Tls(authority, access.certificate, access.key, access.server_name)
 
 
 @contextmanager

@@ -8,10 +8,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from spladed.errors import Mismatch
+from spladed.errors import Mismatch, NotFound
 from spladed.pressure.samples import Samples, Summary
 
-__all__ = ["draw", "print_summary"]
+__all__ = ["check_plot", "draw", "print_summary"]
 
 _OUT = Console()
 _BEHIND_MS = 10.0  # more, and the figures are the generator's as much as the server's
@@ -34,18 +34,23 @@ def print_summary(summary: Summary) -> None:
         )
 
 
-def draw(samples: Samples, path: Path) -> None:
-    """Writes a plot: each request's wait over the time it was due, and the distribution.
-
-    Raises Mismatch without matplotlib.
-    """
+def check_plot(path: Path) -> None:
+    """Raises Mismatch without matplotlib, NotFound where the folder is none."""
     try:
-        import matplotlib as mpl
+        import matplotlib  # noqa: F401  # only whether it is there
     except ModuleNotFoundError as error:
         raise Mismatch(
             "a plot needs matplotlib: pip install 'spladed[bench]'", reason="EXTRA_MISSING",
             field="plot",
         ) from error  # fmt: skip
+    if not path.parent.is_dir():
+        raise NotFound(f"{path.parent} is no folder; make it first", reason="USAGE", field="plot")
+
+
+def draw(samples: Samples, path: Path) -> None:
+    """Writes a plot: each request's wait over the time it was due, and the distribution."""
+    import matplotlib as mpl
+
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["GOOD", "Samples", "Summary"]
+__all__ = ["GOOD", "WRONG", "Samples", "Summary"]
 
 GOOD = "OK"
 WRONG = "WRONG_ANSWER"
